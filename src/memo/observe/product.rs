@@ -130,7 +130,7 @@ impl Observer<'_> {
 
     /// Whether the run moved a directory above `path` away that existed when it began. Then the earlier state of `path` was elsewhere
     /// while the run continued, and it may have used it there.
-    fn is_taken_along(&self, path: &Path) -> bool {
+    pub(super) fn is_taken_along(&self, path: &Path) -> bool {
         path.ancestors().skip(1).any(|above| {
             self.trace
                 .accesses

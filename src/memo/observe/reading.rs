@@ -57,10 +57,14 @@ impl Observer<'_> {
 
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run, self.trace, &self.watcher.made);
-        let contents = self.contents();
+        let mut contents = self.contents();
+        contents.retain(|path| !self.content_that_went(path));
         let mut made_again = Vec::new();
         let is_content: FxHashSet<&OsStr> = contents.iter().map(|path| path.as_os_str()).collect();
         for (path, access) in &self.trace.accesses {
+            if self.went_along(path).is_some() {
+                continue;
+            }
             // The earlier state of a changed path is observed with the change.
             if is_content.contains(path.as_os_str()) {
                 if access.looked_at_link && !access.changed {
@@ -127,6 +131,30 @@ impl Observer<'_> {
         self.digest(&contents, &importer)?;
         self.consulted_after_all(&importer);
         Ok(())
+    }
+
+    /// The state of a file or link that the run used and then moved away with its directory: of what was there when the run began.
+    /// It is a product, so its state counts in any case.
+    fn went_along(&self, path: &Path) -> Option<FileState> {
+        let before = self.watcher.before.get(path)?;
+        // It was not changed before it went.
+        let is_old = before.evidence.is_some_and(|evidence| !self.is_young(&evidence));
+        let is_changed = self.trace.accesses.get(path).is_none_or(|access| access.changed);
+        let is_known = matches!(before.state, FileState::File { .. } | FileState::Symlink { .. });
+        let went = is_old
+            && is_known
+            && !is_changed
+            && self.scope.region(path) == Region::Inside
+            && self.is_taken_along(path);
+        went.then(|| before.state.clone())
+    }
+
+    /// Observes the content of a file that went away with its directory. Returns whether it is one.
+    fn content_that_went(&mut self, path: &Path) -> bool {
+        let Some(FileState::File { digest, .. }) = self.went_along(path) else { return false };
+        self.contents.push((path.to_path_buf(), None));
+        self.observe(Observation::Content { path: self.stored(path), digest }, None);
+        true
     }
 
     /// The regular files whose content was used, sorted; for bytecode its source.
