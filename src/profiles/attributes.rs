@@ -107,6 +107,15 @@ pub fn accepts_directories(name: &OsStr, words: &[OsString]) -> bool {
     }
 }
 
+/// Whether a program with these words removes whatever there is, directories included: `rm -r`.
+#[must_use]
+pub fn removes_trees(name: &OsStr, words: &[OsString]) -> bool {
+    let mut options = words.iter().skip(1).take_while(|word| *word != "--").map(|word| word.as_bytes());
+    let is_recursive =
+        |word: &[u8]| has_letter(word, b'r') || has_letter(word, b'R') || word == b"--recursive";
+    named(name, &["rm", "grm"]) && options.any(is_recursive)
+}
+
 /// Whether `word` is a group of short options with this letter.
 fn has_letter(word: &[u8], letter: u8) -> bool {
     matches!(word, [b'-', rest @ ..] if rest.first() != Some(&b'-') && rest.contains(&letter))
@@ -265,6 +274,22 @@ mod tests {
             let mut all: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             let name = all.remove(0);
             assert_eq!(shows_times(&name, &all), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn programs_that_remove_trees_are_told_by_their_words() {
+        for (line, expected) in [
+            ("rm -rf a", true),
+            ("rm -f -R a", true),
+            ("rm --recursive a", true),
+            ("rm -f a", false),
+            ("rm -- -r", false),
+            ("rmdir -r", false),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let name = words.first().cloned().unwrap_or_default();
+            assert_eq!(removes_trees(&name, &words), expected, "{line}");
         }
     }
 

@@ -47,6 +47,7 @@ impl Images {
             uses_umask: true,
             names_modes: false,
             accepts_directories: false,
+            removes_trees: false,
             asks_literally: false,
             is_linker: false,
             copies_modes: false,

@@ -55,6 +55,11 @@ pub(super) fn accepts_directories(image: &Image<'_>) -> bool {
     attributes::accepts_directories(name(image), image.words)
 }
 
+/// Whether a program removes whatever there is: `rm -r`.
+pub(super) fn removes_trees(image: &Image<'_>) -> bool {
+    attributes::removes_trees(name(image), image.words)
+}
+
 /// Whether a program always sets the same modes.
 pub(super) fn asks_literally(image: &Image<'_>) -> bool {
     named(name(image), ASK_LITERALLY)

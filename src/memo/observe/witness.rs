@@ -368,6 +368,7 @@ impl Witness for Watcher<'_> {
             uses_umask: rights::uses_umask(image),
             names_modes: rights::names_modes(image),
             accepts_directories: rights::accepts_directories(image),
+            removes_trees: rights::removes_trees(image),
             asks_literally: rights::asks_literally(image),
             is_linker: rights::is_linker(image),
             copies_modes: rights::copies_modes(image),

@@ -86,8 +86,9 @@ impl Observer<'_> {
     /// The run asked to remove a file or link, found or not. From then on its former state makes no difference, unless it was
     /// consulted before.
     pub(in crate::exec::watch) fn is_to_go(&mut self, path: &[u8]) {
-        let around = self.listed_around(path);
-        let Some(Entry { access, .. }) = self.entries.get_mut(path) else { return };
+        let (around, removes_trees) = (self.listed_around(path), self.caller().removes_trees);
+        let Some(Entry { access, cleared, .. }) = self.entries.get_mut(path) else { return };
+        *cleared |= removes_trees;
         if access.first_change == FirstChange::None && access.prior != Prior::Consulted {
             access.prior = Prior::Nothing;
             access.first_change = FirstChange::Removed;

@@ -104,8 +104,9 @@ impl Observer<'_> {
     pub(in crate::exec::watch) fn touched(&mut self, path: &[u8]) {
         if self.entries.contains_key(path) {
             let nature = self.caller();
-            // The run finds its own directory there each time.
-            let may_be_entered = nature.enters.may_be(path) && !self.is_own(path);
+            // The run finds its own directory there each time, or nothing where it has removed what was there.
+            let is_cleared = self.entries.get(path).is_some_and(|entry| entry.cleared);
+            let may_be_entered = nature.enters.may_be(path) && !self.is_own(path) && !is_cleared;
             let access = self.access(path);
             access.strangers |= !nature.keeps;
             access.may_be_entered |= may_be_entered;

@@ -45,6 +45,8 @@ struct Entry {
     access: Access,
     own: Own,
     told: bool,
+    /// The run removed whatever was there, or would have.
+    cleared: bool,
     /// Nothing was found there, below a directory that the run had made where nothing was.
     below_new: bool,
 }
