@@ -64,19 +64,14 @@ impl Bystander {
         takeover::give(self.orders.as_fd(), LISTENER, listener).ok()?;
         Some(Arc::clone(last))
     }
-
-    /// Ends it.
-    #[expect(unsafe_code, reason = "the number is all that there is")]
-    pub(super) fn dismiss(&self) {
-        // SAFETY: the number is its own until it is waited for.
-        unsafe { libc::kill(self.pid, libc::SIGKILL) };
-    }
 }
 
 impl Drop for Bystander {
+    /// Ends it.
     #[expect(unsafe_code, reason = "the number is all that there is")]
     fn drop(&mut self) {
-        self.dismiss();
+        // SAFETY: the number is its own until it is waited for.
+        unsafe { libc::kill(self.pid, libc::SIGKILL) };
         // SAFETY: a null pointer says that the status is of no interest.
         while unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) } < 0 && Errno::last() == Errno::EINTR
         {

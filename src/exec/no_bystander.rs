@@ -8,8 +8,6 @@ impl Bystander {
     pub(super) fn start(_terminal: Option<super::tty::Guarded<'_>>) -> Option<Self> {
         None
     }
-
-    pub(super) fn dismiss(&self) {}
 }
 
 /// What a signal handler uses of a bystander.

@@ -220,6 +220,10 @@ pub fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
     let begins = |sought: &[&str]| {
         words.iter().any(|word| sought.iter().any(|sought| word.as_bytes().starts_with(sought.as_bytes())))
     };
+    if named(name, &["chmod", "gchmod"]) {
+        // It takes the mode of another file.
+        return begins(&["--ref"]);
+    }
     if named(name, &["ls", "gls", "dir", "vdir", "tree", "eza", "exa", "lsd", "fd", "fdfind"]) {
         return begins(&["--color", "--classify", "--indicator-style"])
             || words.iter().any(|word| has_letter(word.as_bytes(), b'F'));

@@ -73,3 +73,21 @@ fn processes_go_on_whenever_we_are_killed() {
         wait_until("both processes end", || sandbox.path("one").exists() && sandbox.path("two").exists());
     }
 }
+
+#[test]
+fn a_process_that_outlives_the_command_goes_on_if_we_are_killed_while_it_is_waited_for() {
+    let sandbox = Sandbox::new();
+    let late = "sleep 0.8; ls / > names; echo late > late";
+    let line = format!("setsid sh -c '{late}' > /dev/null 2>&1 & sleep 0.3; echo ready");
+    // While the command runs, while its process is waited for, and afterwards.
+    for milliseconds in [200, 350, 420, 500, 700] {
+        sandbox.shell("rm -f names late").may_change(".").run();
+        let words = ["--no-cache", "sh", "-c", line.as_str()];
+        let mut running = sandbox.exec(words).any_stdout().any_stderr().any_status().may_change(".").spawn();
+        sleep(Duration::from_millis(milliseconds));
+        running.send(Signal::SIGKILL);
+        running.wait();
+        wait_until("its process goes on", || sandbox.path("late").exists());
+        assert!(!sandbox.read("names").is_empty());
+    }
+}

@@ -71,9 +71,6 @@ impl Caught {
     pub(super) fn ended(&self) {
         self.slot.child.store(ENDED, SeqCst);
         self.slot.reached.clear();
-        if let Some(bystander) = &self.bystander {
-            bystander.dismiss();
-        }
     }
 
     /// The child got `signal` from a key, and we did not.

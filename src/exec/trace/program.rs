@@ -133,6 +133,8 @@ pub struct Nature {
     pub names_modes: bool,
     /// It accepts directories that it finds instead of creating them.
     pub accepts_directories: bool,
+    /// It sets the size of a file relative to its present size.
+    pub cuts_by_size: bool,
     /// It removes whatever there is: a file, or a directory with all that is in it.
     pub removes_trees: bool,
     /// It always sets the same modes.

@@ -161,7 +161,7 @@ fn take(
                 && !observer.descriptors.is_inherited(tid, number)
                 && let Place::Path(named) = behind(stopped, observer, tid, number)?
             {
-                observer.emptied(&named.path);
+                observer.emptied(&named.path, is_written_alone(tid, number));
             }
         }
         Call::Link(from, to, follow) => {
@@ -282,6 +282,14 @@ fn take(
         Call::Refused => return Err(Unknown::Hole("what it starts is not seen".to_owned())),
     }
     Ok(())
+}
+
+/// Whether a descriptor was opened for writing only, so that the thread cannot have read the file through it.
+fn is_written_alone(tid: libc::pid_t, number: i32) -> bool {
+    let told = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{number}")).unwrap_or_default();
+    let flags = told.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_ACCMODE == libc::O_WRONLY)
 }
 
 /// Whether an owner is given; -1 leaves it unchanged.

@@ -48,6 +48,7 @@ impl Images {
             names_modes: false,
             accepts_directories: false,
             removes_trees: false,
+            cuts_by_size: false,
             asks_literally: false,
             is_linker: false,
             copies_modes: false,

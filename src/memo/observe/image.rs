@@ -122,6 +122,15 @@ pub(super) fn enters(image: &Image<'_>) -> Enters {
 /// is seen to do so, whether or not it is there.)
 pub(super) fn takes(image: &Image<'_>) -> Takes {
     let names = image.words.iter().take(2).map(|word| Path::new(word).file_name().unwrap_or_default());
+    if image.program.file_name().is_some_and(|name| named(name, &["readlink", "greadlink"])) {
+        // The text of a link that is missing is asked for; a real path may be that of a new file.
+        let is_real = |word: &OsString| {
+            let word = word.as_bytes();
+            word.starts_with(b"--canon")
+                || (word.starts_with(b"-") && word.iter().any(|byte| b"fem".contains(byte)))
+        };
+        return if image.words.iter().any(is_real) { Takes::Nothing } else { Takes::Anything };
+    }
     let (mut copies, mut packs) = (false, false);
     for name in names.chain(image.program.file_name()) {
         copies |= named(name, PUT_INTO) || named(name, COPY);

@@ -22,6 +22,11 @@ const fn is_put(access: Access) -> bool {
     matches!(access.first_change, FirstChange::Removed | FirstChange::Put)
 }
 
+/// Whether a user and group are not our own.
+fn is_of_another((user, group): (u32, u32)) -> bool {
+    (user, group) != (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
 impl Observer<'_> {
     /// Adds a path that the run left changed to the products.
     pub(super) fn product(&mut self, changed: &Changed<'_>) {
@@ -77,6 +82,12 @@ impl Observer<'_> {
             class = ProductClass::Consulted;
         }
         let is_appended = class == ProductClass::Appended;
+        // The mode of a new file is known. One that was set on the existing file may have been made from that one's.
+        let given = self.trace.modes.get(changed.path);
+        let is_mode_of_new = given.is_some_and(|given| !matches!(given, ModeGiven::Set { .. }));
+        // A new file would be ours, and the run made it another's.
+        let is_anothers =
+            self.trace.owners_set && !is_gone && changed.before.owner.is_some_and(is_of_another);
         // Where it is gone, the call fails, or another one makes it with a mode that is not known.
         let must_be_there = was_file
             && !is_gone
@@ -85,12 +96,13 @@ impl Observer<'_> {
                 access.first_change,
                 FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
             )
-            && !self.trace.modes.contains_key(changed.path);
+            && !is_mode_of_new;
         // Of interpreters, `consulted_after_all` finds what their code lists.
         let is_named = looked || around.shells || around.others;
         // A log of a tool, beside its other state, is added to in any case.
         let may_ask_for_size = || is_named || access.appended_by_programs || self.names("tell");
-        let emptiness_counts = must_be_there || is_appended && !is_tool_state && may_ask_for_size();
+        let emptiness_counts =
+            must_be_there || is_anothers || is_appended && !is_tool_state && may_ask_for_size();
         let keeps_content = class == ProductClass::Looked && access.first_change == FirstChange::InPlace;
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);

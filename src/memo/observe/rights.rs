@@ -42,6 +42,18 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
         let says_who = |clause: &[u8]| clause.first().is_some_and(|byte| b"ugoa01234567".contains(byte));
         return !mode.is_some_and(|mode| mode.split(|byte| *byte == b',').all(says_who));
     }
+    // `mkdir -m +x` applies the umask; `u+x` and `755` do not.
+    let is_relative = |mode: &[u8]| mode.first().is_some_and(|byte| b"+-=".contains(byte));
+    let mut words = image.words.iter().map(|word| word.as_bytes());
+    while let Some(word) = words.next() {
+        let mode = match word {
+            b"-m" | b"--mode" => words.next(),
+            _ => word.strip_prefix(b"--mode=").or_else(|| word.strip_prefix(b"-m")),
+        };
+        if names_modes(image) && mode.is_some_and(is_relative) {
+            return true;
+        }
+    }
     !named(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
 }
 
@@ -58,6 +70,12 @@ pub(super) fn accepts_directories(image: &Image<'_>) -> bool {
 /// Whether a program removes whatever there is: `rm -r`.
 pub(super) fn removes_trees(image: &Image<'_>) -> bool {
     attributes::removes_trees(name(image), image.words)
+}
+
+/// Whether a program sets sizes of files relative to their present ones: `truncate`, unless its size is a plain number.
+pub(super) fn cuts_by_size(image: &Image<'_>) -> bool {
+    let is_relative = |word: &OsString| word.as_bytes().iter().any(|byte| b"+<>/%".contains(byte));
+    named(name(image), &["truncate", "gtruncate"]) && image.words.iter().skip(1).any(is_relative)
 }
 
 /// Whether a program always sets the same modes.

@@ -28,6 +28,8 @@ const MEANT: &[(&str, &[&str])] = &[
     ("get_terminal_size", &["LINES"]),
     ("cd -", &["OLDPWD"]),
     ("~-", &["OLDPWD"]),
+    ("homedir()", &["HOME"]),
+    ("Path.home()", &["HOME"]),
     ("gettempdir", &["TMPDIR"]),
     ("tmpdir()", &["TMPDIR"]),
     ("GIT_EDITOR", &["EDITOR", "VISUAL", "TERM"]),
@@ -42,6 +44,10 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     if started(MAKES) {
         names.extend(["MAKEFLAGS", "MAKELEVEL"]);
+        let rules: Vec<Vec<u8>> = rules(run, trace).filter_map(|path| fs::read(path).ok()).collect();
+        let named = |name: &&str| rules.iter().any(|text| memmem::find(text, name.as_bytes()).is_some());
+        names.extend(["HOME", "TMPDIR"].iter().filter(|name| named(name)));
+        names.extend(Some("HOME").filter(|_| rules.iter().any(|text| uses_home_itself(text))));
     }
     if started(LISTERS) && says("color") {
         names.insert("LS_COLORS");
@@ -74,6 +80,17 @@ fn add(run: &Run<'_>, name: &str, observed: &mut Observed) {
     if !in_key {
         observed.observations.push((variable(&run.captured.environment, name, &run.secret), None));
     }
+}
+
+/// The files of the project from which make may have read rules.
+fn rules<'t>(run: &Run<'_>, trace: &'t Trace) -> impl Iterator<Item = &'t Path> {
+    let root = run.places.root.clone();
+    let read = trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path.as_path());
+    read.filter(move |path| {
+        let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+        path.starts_with(&root)
+            && (name.ends_with(b"akefile") || name.ends_with(b".mk") || name.ends_with(b".mak"))
+    })
 }
 
 /// Whether the function's own source or an argument contains `part`.

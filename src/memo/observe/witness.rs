@@ -38,7 +38,7 @@ pub(super) struct Before {
     /// The content part of git's index, if the path is one.
     pub(super) index: Option<Digest>,
     /// Its owner and group.
-    owner: Option<Owner>,
+    pub(super) owner: Option<Owner>,
     /// When it was created, if the file system knows.
     pub(super) created: Option<Timestamp>,
 }
@@ -369,6 +369,7 @@ impl Witness for Watcher<'_> {
             names_modes: rights::names_modes(image),
             accepts_directories: rights::accepts_directories(image),
             removes_trees: rights::removes_trees(image),
+            cuts_by_size: rights::cuts_by_size(image),
             asks_literally: rights::asks_literally(image),
             is_linker: rights::is_linker(image),
             copies_modes: rights::copies_modes(image),

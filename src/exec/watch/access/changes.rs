@@ -1,6 +1,7 @@
 //! How paths change, and in which order a path was used and changed.
 
 use super::{Entry, Observer, Own};
+use crate::exec::watch::linux::paths::Found;
 use crate::exec::watch::linux::process::as_path;
 use crate::exec::{Fate, FirstChange, Listers, Nature, Prior};
 use std::os::unix::ffi::OsStrExt;
@@ -46,6 +47,9 @@ impl Observer<'_> {
         let Nature { keeps, is_interpreter, .. } = self.caller();
         let strangers = !keeps;
         let around = self.listed_around(path);
+        if matches!(how, How::Replaced | How::Removed) && self.led_somewhere(path) {
+            self.used(path, Prior::Consulted);
+        }
         let entry = self.entries.entry(path.to_vec()).or_default();
         entry.access.strangers |= strangers;
         entry.access.changed_by_strangers |= strangers;
@@ -83,6 +87,16 @@ impl Observer<'_> {
         };
     }
 
+    /// Whether the run used what a link leads to: a path below it, or the link as a file or directory.
+    fn led_somewhere(&mut self, path: &[u8]) -> bool {
+        if self.is_own(path) || !matches!(self.resolver.look(path, false), Found::Link) {
+            return false;
+        }
+        let known = self.access_known(path);
+        let is_below = |other: &[u8]| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
+        known.read || known.opened || known.listed || self.entries.keys().any(|other| is_below(other))
+    }
+
     /// The run asked to remove a file or link, found or not. From then on its former state makes no difference, unless it was
     /// consulted before.
     pub(in crate::exec::watch) fn is_to_go(&mut self, path: &[u8]) {
@@ -96,10 +110,13 @@ impl Observer<'_> {
         }
     }
 
-    /// The file at `path` was emptied through a descriptor. If that came first after opening it, its former content was not
-    /// used.
-    pub(in crate::exec::watch) fn emptied(&mut self, path: &[u8]) {
+    /// The file at `path` was emptied through a descriptor. If that came first after opening it, its former content was not used,
+    /// unless the program can have read it, or decides by its size whether it is emptied.
+    pub(in crate::exec::watch) fn emptied(&mut self, path: &[u8], is_written_alone: bool) {
+        let asks_for_size = self.caller().cuts_by_size;
         if let Some(Entry { access, .. }) = self.entries.get_mut(path)
+            && is_written_alone
+            && !asks_for_size
             && access.first_change == FirstChange::InPlace
         {
             access.first_change = FirstChange::Emptied;

@@ -74,10 +74,11 @@ impl Observer<'_> {
 
     /// The text of a link is read, on which its content at the end may depend.
     pub(in crate::exec::watch) fn text_is_read(&mut self, path: &[u8]) {
-        if self.access_known(path).looked_at_link
-            && !self.is_own(path)
-            && matches!(self.resolver.look(path, false), Found::Link)
-        {
+        let known = self.access_known(path);
+        let is_link = known.looked_at_link && matches!(self.resolver.look(path, false), Found::Link);
+        // Many programs read the text of anything on the way to a real path. Code asks for that of a link.
+        let is_missed = known.absent && self.caller().is_interpreter;
+        if (is_link || is_missed) && !self.is_own(path) {
             self.used(path, Prior::Consulted);
         }
     }

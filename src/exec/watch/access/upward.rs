@@ -23,6 +23,9 @@ impl Observer<'_> {
 
     /// The stopped thread changes its working directory to `path`.
     pub(in crate::exec::watch) fn enters(&mut self, path: &[u8]) {
+        for link in self.resolver.physical(path, true).links {
+            self.text_is_read(&link);
+        }
         let Ok(before) = self.working.of(self.touches.caller) else { return };
         let is_below = path
             .strip_prefix(before.as_slice())
