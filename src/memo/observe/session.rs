@@ -45,8 +45,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
     if started(MAKES) {
         names.extend(["MAKEFLAGS", "MAKELEVEL"]);
         let rules: Vec<Vec<u8>> = rules(run, trace).filter_map(|path| fs::read(path).ok()).collect();
-        let named = |name: &&str| rules.iter().any(|text| memmem::find(text, name.as_bytes()).is_some());
-        names.extend(["HOME", "TMPDIR"].iter().filter(|name| named(name)));
+        let has = |part: &&str| rules.iter().any(|text| memmem::find(text, part.as_bytes()).is_some());
+        names.extend(["HOME", "TMPDIR"].iter().filter(|name| has(name)));
         names.extend(Some("HOME").filter(|_| rules.iter().any(|text| uses_home_itself(text))));
     }
     if started(LISTERS) && says("color") {
