@@ -329,10 +329,9 @@ impl Observer<'_> {
                 _ => Err(unread(path, fs::File::open(path).err().as_ref())),
             };
         };
-        // A link on the way leads elsewhere now.
+        // The path, a link or one on the way, leads elsewhere now.
         let is_elsewhere = |first: Evidence| (first.device, first.inode) != (now.device, now.inode);
-        let is_link = || fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-        if self.watcher.first(path).is_some_and(is_elsewhere) && !is_link() {
+        if self.watcher.first(path).is_some_and(is_elsewhere) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         let young = self.watcher.young.get(path);

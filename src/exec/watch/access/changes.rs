@@ -47,7 +47,7 @@ impl Observer<'_> {
         let Nature { keeps, is_interpreter, .. } = self.caller();
         let strangers = !keeps;
         let around = self.listed_around(path);
-        if matches!(how, How::Replaced | How::Removed) && self.led_somewhere(path) {
+        if how == How::Replaced && self.led_somewhere(path) {
             self.used(path, Prior::Consulted);
         }
         let entry = self.entries.entry(path.to_vec()).or_default();
@@ -89,10 +89,11 @@ impl Observer<'_> {
 
     /// Whether the run used what a link leads to: a path below it, or the link as a file or directory.
     fn led_somewhere(&mut self, path: &[u8]) -> bool {
-        if self.is_own(path) || !matches!(self.resolver.look(path, false), Found::Link) {
+        let known = self.access_known(path);
+        let is_first = known.first_change == FirstChange::None && !self.is_own(path);
+        if !is_first || !matches!(self.resolver.look(path, false), Found::Link) {
             return false;
         }
-        let known = self.access_known(path);
         let is_below = |other: &[u8]| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
         known.read || known.opened || known.listed || self.entries.keys().any(|other| is_below(other))
     }
@@ -100,6 +101,9 @@ impl Observer<'_> {
     /// The run asked to remove a file or link, found or not. From then on its former state makes no difference, unless it was
     /// consulted before.
     pub(in crate::exec::watch) fn is_to_go(&mut self, path: &[u8]) {
+        if self.led_somewhere(path) {
+            self.used(path, Prior::Consulted);
+        }
         let (around, removes_trees) = (self.listed_around(path), self.caller().removes_trees);
         let Some(Entry { access, cleared, .. }) = self.entries.get_mut(path) else { return };
         *cleared |= removes_trees;
