@@ -228,7 +228,13 @@ impl Check<'_> {
         if !now.is_file() {
             return true;
         }
-        if product.in_place { !self.is_as_left(product, path, Some(now)) } else { user.is_root() }
+        // What the command does with a file that is there was not seen if none was.
+        let is_unseen = product.before == FileState::Absent;
+        if product.in_place {
+            is_unseen || !self.is_as_left(product, path, Some(now))
+        } else {
+            user.is_root()
+        }
     }
 
     /// Whether the recorded bytes may be appended to the present file.
