@@ -45,8 +45,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
     if started(MAKES) {
         names.extend(["MAKEFLAGS", "MAKELEVEL"]);
         let rules: Vec<Vec<u8>> = rules(run, trace).filter_map(|path| fs::read(path).ok()).collect();
-        let has = |part: &&str| rules.iter().any(|text| memmem::find(text, part.as_bytes()).is_some());
-        names.extend(["HOME", "TMPDIR"].iter().filter(|name| has(name)));
+        let is_used = |name: &&str| rules.iter().any(|text| uses_itself(text, name));
+        names.extend(["HOME", "TMPDIR"].iter().filter(|name| is_used(name)));
         names.extend(Some("HOME").filter(|_| rules.iter().any(|text| uses_home_itself(text))));
     }
     if started(LISTERS) && says("color") {
@@ -102,6 +102,16 @@ pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
 fn any_text(run: &Run<'_>, is_so: impl Fn(&[u8]) -> bool) -> bool {
     run.words.iter().any(|word| is_so(word.as_bytes()))
         || run.captured.sources.iter().any(|source| is_so(&source.bytes))
+}
+
+/// Whether rules of make use a variable with the path of a directory as a text and not only as the start of a path: `$(HOME)`, not
+/// `$(HOME)/x`.
+fn uses_itself(rules: &[u8], variable: &str) -> bool {
+    memmem::find_iter(rules, variable.as_bytes()).any(|at| {
+        let rest = rules.get(at + variable.len()..).unwrap_or_default();
+        let rest = rest.strip_prefix(b")").or_else(|| rest.strip_prefix(b"}")).unwrap_or(rest);
+        rest.first() != Some(&b'/')
+    })
 }
 
 /// Whether code uses HOME as a text and not only as the start of a path: `basename ~`, `cd; pwd`, `expanduser("~")`.
@@ -172,6 +182,16 @@ fn used_below<'t>(trace: &'t Trace, directory: &Path) -> impl Iterator<Item = (&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_of_make_is_used_as_a_text_unless_it_starts_a_path() {
+        for rules in ["$(notdir $(HOME))", "echo $$HOME", "x := ${HOME}\n", "HOME = /x"] {
+            assert!(uses_itself(rules.as_bytes(), "HOME"), "{rules}");
+        }
+        for rules in ["P ?= $(HOME)/.local", "cp a ${HOME}/b", "ls $$HOME/c", "all:"] {
+            assert!(!uses_itself(rules.as_bytes(), "HOME"), "{rules}");
+        }
+    }
 
     #[test]
     fn home_is_used_as_a_text_by_a_tilde_alone_and_by_cd_alone() {
