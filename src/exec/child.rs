@@ -57,6 +57,7 @@ pub(super) struct Prepared<'a> {
     terminal: Option<RawFd>,
     dispositions: Vec<(libc::c_int, libc::sighandler_t)>,
     /// Our process.
+    #[cfg(target_os = "linux")]
     parent: libc::pid_t,
 }
 
@@ -80,6 +81,7 @@ impl<'a> Prepared<'a> {
             directory,
             terminal,
             dispositions: signals::for_a_child(),
+            #[cfg(target_os = "linux")]
             parent: nix::unistd::getpid().as_raw(),
         })
     }

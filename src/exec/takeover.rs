@@ -1,7 +1,7 @@
 //! Watched calls after cashet has ended: a small process continues them all, unobserved. Without an answer they would fail, or
 //! wait forever.
 //!
-//! Everything here is safe after a fork of a process with threads.
+//! What the forked process calls makes plain system calls only: it comes from a process with threads.
 
 use super::pump::close_range;
 use nix::errno::Errno;

@@ -42,19 +42,25 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
         let says_who = |clause: &[u8]| clause.first().is_some_and(|byte| b"ugoa01234567".contains(byte));
         return !mode.is_some_and(|mode| mode.split(|byte| *byte == b',').all(says_who));
     }
-    // `mkdir -m +x` applies the umask; `u+x` and `755` do not.
-    let is_relative = |mode: &[u8]| mode.first().is_some_and(|byte| b"+-=".contains(byte));
-    let mut words = image.words.iter().map(|word| word.as_bytes());
+    if names_modes(image) && is_mode_relative(image.words) {
+        return true;
+    }
+    !named(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
+}
+
+/// Whether the option `-m` applies the umask: `mkdir -m +x` does, `u+x` and `755` do not.
+fn is_mode_relative(words: &[OsString]) -> bool {
+    let mut words = words.iter().map(|word| word.as_bytes());
     while let Some(word) = words.next() {
         let mode = match word {
             b"-m" | b"--mode" => words.next(),
             _ => word.strip_prefix(b"--mode=").or_else(|| word.strip_prefix(b"-m")),
         };
-        if names_modes(image) && mode.is_some_and(is_relative) {
+        if mode.and_then(<[u8]>::first).is_some_and(|byte| b"+-=".contains(byte)) {
             return true;
         }
     }
-    !named(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
+    false
 }
 
 /// Whether the arguments of a program contain the modes that it sets.

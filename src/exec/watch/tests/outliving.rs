@@ -66,7 +66,7 @@ fn orphans_are_seen_and_leave_nothing() {
 }
 
 #[test]
-fn what_a_command_that_nobody_waits_for_any_more_has_started_goes_on() {
+fn children_of_the_command_survive_when_its_session_is_dropped() {
     for mechanism in MECHANISMS {
         let folder = tempfile::tempdir().unwrap();
         let work = "(echo begun > tmp; mv tmp begun; sleep 0.3; echo done > tmp; mv tmp done)";
