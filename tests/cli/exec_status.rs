@@ -149,11 +149,16 @@ fn runs_that_go_on_at_once_are_named() {
     }
     std::fs::write(sandbox.base().join("tmp/go"), "").unwrap();
     running.finish();
-    let line =
-        "for n in 1 2 3 4; do echo $n; done | xargs -P 4 -n 1 cashet exec -v --trace off --pure ./slow";
-    sandbox.script("slow", "sleep 0.3; echo $1");
-    let parallel = sandbox.shell(line).any_stdout().any_stderr().run();
-    for n in 1..=4 {
-        assert!(told(&parallel).contains(&format!("./slow {n} · miss")), "{}", told(&parallel));
+    // Two calls of one parent on one screen, which are not marked yet: the first ends while the second goes on, and the second
+    // began while the first went on. Each waits for the other, not for a time.
+    sandbox.script("slow", "touch at-$1; until [ -e $2 ]; do [ -d \"$TMPDIR\" ] || exit 1; sleep 0.01; done");
+    let exec = "cashet exec -v --trace off --pure --";
+    let line = format!(
+        "{exec} ./slow 1 at-2 & one=$!; until [ -e at-1 ]; do sleep 0.01; done; \
+         {exec} ./slow 2 ended & two=$!; wait $one; touch ended; wait $two"
+    );
+    let parallel = sandbox.shell(&line).any_stdout().any_stderr().run();
+    for named in ["./slow 1 at-2 · miss", "./slow 2 ended · miss"] {
+        assert!(told(&parallel).contains(named), "{}", told(&parallel));
     }
 }
