@@ -178,6 +178,9 @@ pub(super) fn run(
     }
     if recording {
         watcher.settle();
+        if let Ok(trace) = &mut finished.trace {
+            watcher.follow_replaced_links(trace);
+        }
     }
     let (kept, commit, extra) = match claim {
         Err(not_kept) => (Kept::No(not_kept), None, Extra::default()),

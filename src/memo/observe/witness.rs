@@ -1,6 +1,7 @@
 //! Records paths while a process that is about to access them is stopped: their state when the run began.
 
 mod later;
+mod relinked;
 
 use super::background::Background;
 use super::made::{self, Made};
