@@ -59,6 +59,8 @@ class Place:
         self.umask, self.user = umask, user
         self.home.mkdir(parents=True)
         self.tmp.mkdir()
+        # As /tmp is: jupyter sets the bit where it is missing.
+        self.tmp.chmod(0o1777)
         # Once a day npm asks the network for a newer npm; a HOME that is in use was asked for already.
         (self.home / ".npm").mkdir()
         (self.home / ".npm/_update-notifier-last-checked").touch()

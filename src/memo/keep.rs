@@ -177,10 +177,7 @@ pub(super) fn run(
         keeping.declared.put_back(call.context.observer);
     }
     if recording {
-        watcher.settle();
-        if let Ok(trace) = &mut finished.trace {
-            watcher.follow_replaced_links(trace);
-        }
+        watcher.settle(finished.trace.as_mut().ok());
     }
     let (kept, commit, extra) = match claim {
         Err(not_kept) => (Kept::No(not_kept), None, Extra::default()),

@@ -3,6 +3,7 @@
 //! Pure functions of names and paths: nothing here runs programs or reads files.
 
 pub mod attributes;
+pub mod builders;
 pub mod git_index;
 pub mod makefile;
 pub mod randomness;

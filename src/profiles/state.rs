@@ -8,6 +8,7 @@ mod programs;
 mod tables;
 
 pub use programs::{asks_earlier_results, keeps};
+pub(super) use programs::{is_named, names};
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -54,6 +55,8 @@ enum Place {
     Root(&'static str),
     /// Below HOME.
     Home(&'static str),
+    /// This directory below HOME. What is in it is not tool state.
+    HomeAlone(&'static str),
     /// Below the cache directory of the user.
     Cache(&'static str),
     /// This directory below the user's directory of settings. What is in it is not tool state.
@@ -86,6 +89,8 @@ pub struct Found {
     pub bit: u64,
     /// The path whose existence stands for all of the state.
     pub base: PathBuf,
+    /// Whether it is a directory in which other files are not state.
+    pub alone: bool,
 }
 
 /// The locations of tool state in one environment.
@@ -138,14 +143,18 @@ impl Tables {
         let mut outside = Vec::new();
         for (number, _, row) in rows() {
             for place in row.places {
-                let alone = matches!(place, Place::Settings(_));
+                let alone = matches!(place, Place::Settings(_) | Place::HomeAlone(_));
                 let mut add = |base: &Path, names: &'static str| {
                     let directory = base.as_os_str().as_bytes().to_vec();
                     outside.push(Outside { directory, names, alone, row: number });
                 };
                 match place {
                     Place::Root(_) => {}
-                    Place::Home(names) => homes.iter().for_each(|home| add(home, names)),
+                    Place::Home(names) | Place::HomeAlone(names) => {
+                        for home in homes {
+                            add(home, names);
+                        }
+                    }
                     Place::Cache(names) => caches.iter().for_each(|cache| add(cache, names)),
                     Place::Settings(names) => settings.iter().for_each(|directory| add(directory, names)),
                     Place::Temporary(names) => temporary.iter().for_each(|directory| add(directory, names)),
@@ -168,10 +177,10 @@ impl Tables {
             let rest = below(bytes, &place.directory)?;
             let length = matched(place.names, rest)?;
             let is_one = !place.alone || length == rest.len();
-            is_one.then_some((place.row, bytes.len() - rest.len() + length))
+            is_one.then_some((place, bytes.len() - rest.len() + length))
         });
-        let (number, length) = found.next()?;
-        found_of(number, bytes.get(..length)?)
+        let (place, length) = found.next()?;
+        Some(Found { alone: place.alone, ..found_of(place.row, bytes.get(..length)?)? })
     }
 
     fn find_inside(&self, path: &[u8], inside: &[u8], keeps: u64) -> Option<Found> {
@@ -214,7 +223,7 @@ impl Tables {
 
 fn found_of(number: usize, base: &[u8]) -> Option<Found> {
     let (_, kind, row) = rows().nth(number)?;
-    Some(Found { kind, row, bit: 1 << number, base: PathBuf::from(OsStr::from_bytes(base)) })
+    Some(Found { kind, row, bit: 1 << number, base: PathBuf::from(OsStr::from_bytes(base)), alone: false })
 }
 
 /// The part of `path` after `directory` and a slash; all of it where the two are equal.

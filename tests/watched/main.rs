@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "tests say what they skip, and their seeds")]
 
+mod builders;
 mod cannot_watch;
 mod commands;
 mod differential;

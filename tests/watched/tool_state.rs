@@ -43,6 +43,11 @@ const PRIVATE: &[Kept] = &[
     Kept { tool: "jest", uses: "jest-haste-map", state: "$TMPDIR/jest_rs" },
     Kept { tool: "node", uses: "", state: "$TMPDIR/node-compile-cache" },
     Kept { tool: "anything", uses: "libjvm.so", state: "$TMPDIR/hsperfdata_u" },
+    Kept { tool: "python3", uses: "IPython", state: "$HOME/.ipython/profile_default/log" },
+    Kept { tool: "python3", uses: "jupyter_core", state: "$HOME/.local/share/jupyter/runtime" },
+    Kept { tool: "node", uses: "nyc", state: "./node_modules/.cache/nyc" },
+    Kept { tool: "node", uses: "webpack", state: "./node_modules/.cache/webpack" },
+    Kept { tool: "node", uses: "babel-loader", state: "./node_modules/.cache/babel-loader" },
     Kept { tool: "anything", uses: "_pytest", state: "$TMPDIR/pytest-of-u" },
 ];
 
@@ -130,6 +135,23 @@ fn the_directory_of_settings_that_a_tool_makes_is_private_and_the_settings_are_n
 }
 
 #[test]
+fn scripts_in_a_directory_that_a_tool_makes_and_lists_count() {
+    let twin = Twin::new();
+    twin.write("used/IPython", "x\n").write("f", "one\n");
+    twin.write("run.py", "import os\nopen('used/IPython').read()\nstartup = os.environ['HOME'] + '/.ipython/profile_default/startup'\nos.makedirs(startup, exist_ok=True)\nif not os.path.exists(startup + '/README'):\n    open(startup + '/README', 'w').write('put scripts here')\nfor name in sorted(os.listdir(startup)):\n    if name.endswith('.py'):\n        print(open(startup + '/' + name).read())\nprint(open('f').read())\n");
+    settle();
+    let call = twin.call(["python3", "run.py"]);
+    call.settles_after(1);
+    twin.write("../home/.ipython/profile_default/startup/a.py", "one\n");
+    settle();
+    call.runs();
+    call.hits();
+    twin.write("../home/.ipython/profile_default/startup/a.py", "two\n");
+    settle();
+    call.runs();
+}
+
+#[test]
 fn a_run_that_began_without_its_private_state_answers_everywhere() {
     let twin = Twin::new();
     // In Python, so that no other program creates it.
@@ -175,36 +197,55 @@ fn results_of_earlier_runs_count_as_found_or_as_left() {
     asked.runs();
 }
 
-/// Each row of the table of state that describes products: the tool, and the location of the state. The tool reads and
-/// rewrites it.
-const PRODUCTS: &[(&str, &str)] = &[
-    ("tsc", "x.tsbuildinfo"),
-    ("ninja", ".ninja_log"),
-    ("cargo", "target/.rustc_info.json"),
-    ("cargo", "Cargo.lock"),
-    ("gradle", ".gradle/x"),
-    ("cmake", "CMakeCache.txt"),
-    ("eslint", ".eslintcache"),
-    ("sphinx-build", ".doctrees/x"),
-    ("go", "bin/x"),
-    ("python3", "joblib/f/func_code.py"),
+#[test]
+fn logs_of_ctest_count_where_it_runs_the_tests_that_failed() {
+    let twin = Twin::new();
+    let code = "#!/usr/bin/env python3\nimport os, sys\nd = 'build/Testing/Temporary'\nos.makedirs(d, exist_ok=True)\nold = open(d + '/log').read() if os.path.exists(d + '/log') else ''\nif '--rerun-failed' in sys.argv: print('again', old)\nopen(d + '/log', 'w').write(open('f').read())\nprint('done', open('f').read())\n";
+    twin.write("tools/ctest", code).write("f", "one\n").directory("build/Testing");
+    settle();
+    let call = twin.call(["python3", "tools/ctest"]);
+    call.settles_after(1);
+    let asked = twin.call(["python3", "tools/ctest", "--rerun-failed"]);
+    asked.runs();
+    twin.write("build/Testing/Temporary/log", "x\n");
+    asked.runs();
+    twin.write("build/Testing/Temporary/log", "y\n");
+    asked.runs();
+}
+
+/// Each row of the table of state that describes products: the tool, what the run has to read so that it is recognized, and the
+/// location of the state. The tool reads and rewrites it.
+const PRODUCTS: &[(&str, &str, &str)] = &[
+    ("tsc", "", "x.tsbuildinfo"),
+    ("ninja", "", ".ninja_log"),
+    ("cargo", "", "target/.rustc_info.json"),
+    ("cargo", "", "Cargo.lock"),
+    ("gradle", "gradle-launcher", ".gradle/x"),
+    ("cmake", "", "CMakeCache.txt"),
+    ("cmake", "", "stage/bin/x"),
+    ("eslint", "", ".eslintcache"),
+    ("sphinx-build", "", ".doctrees/x"),
+    ("sphinx-build", "", "html/searchindex.js"),
+    ("coverage", "coverage", "htmlcov/status.json"),
+    ("node", "nyc", ".nyc_output/x"),
+    ("go", "", "bin/x"),
+    ("python3", "joblib", "joblib/f/func_code.py"),
 ];
 
 #[test]
 fn state_that_describes_products_counts_by_content() {
-    for (name, state) in PRODUCTS {
+    for (name, uses, state) in PRODUCTS {
         let twin = Twin::new();
+        let uses = if uses.is_empty() { "nothing" } else { uses };
         let code = format!(
-            "read used < used/$(echo {name})-joblib; [ ! -e {state} ] || read old < {state}; echo found $old; read x < f; echo $x > {state}"
+            "read used < used/{uses}; [ ! -e {state} ] || read old < {state}; echo found $old; read x < f; echo $x > {state}"
         );
-        let code =
-            code.replace(&format!("$(echo {name})"), name).replace("used/python3-joblib", "used/joblib");
         tool(&twin, &format!("tools/{name}"), &code);
-        twin.write("f", "one\n").write("used/joblib", "x\n").write(&format!("used/{name}-joblib"), "x\n");
+        twin.write("f", "one\n").write(&format!("used/{uses}"), "x\n");
         twin.write(state, "zero\n");
         settle();
-        let words = [format!("tools/{name}"), "build".to_owned(), "-o".to_owned(), "bin/x".to_owned()];
-        let call = twin.call(&words);
+        let program = format!("tools/{name}");
+        let call = twin.call([&program, "build", "-o", "bin/x", "--install"]);
         // It read the state and overwrote it in place: that is cached.
         assert_eq!(call.agree(), Outcome::Kept, "{name}: {}", call.told());
         // It answers for what it left as well.

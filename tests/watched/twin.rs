@@ -375,9 +375,11 @@ impl Call<'_> {
 
 /// What is in a project and not there for git's, cashet's or an interpreter's own sake.
 fn project(root: &Path) -> BTreeMap<PathBuf, String> {
-    tree(root, &[".git", ".cashet", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"], |text| {
-        format!("link to {}", text.display())
-    })
+    tree(
+        root,
+        &[".git", ".cashet", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "node_modules"],
+        |text| format!("link to {}", text.display()),
+    )
 }
 
 /// How many processes there are: what a test cannot be started for, if it cannot.

@@ -162,6 +162,8 @@ pub struct Listers {
     pub interpreters: bool,
     /// Another program.
     pub others: bool,
+    /// Tools that never take for input what they made, one bit each ([`super::Nature::builder`]). They do not count above.
+    pub builders: u64,
 }
 
 impl Listers {
@@ -170,5 +172,25 @@ impl Listers {
         self.shells |= more.shells;
         self.interpreters |= more.interpreters;
         self.others |= more.others;
+        self.builders |= more.builders;
+    }
+
+    /// The bit of a tool in `builders`.
+    #[must_use]
+    pub fn bit(builder: Option<u8>) -> u64 {
+        builder.map_or(0, |number| 1 << (number & 63))
+    }
+
+    /// The same as it concerns what the tool `builder` makes: the other tools count as interpreters or as programs.
+    #[must_use]
+    pub fn around_product_of(self, builder: Option<u8>) -> Self {
+        let own = self.builders & Self::bit(builder);
+        let others = self.builders != own;
+        Self {
+            interpreters: self.interpreters || others,
+            others: self.others || others,
+            builders: own,
+            ..self
+        }
     }
 }

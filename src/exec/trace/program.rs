@@ -112,6 +112,8 @@ pub struct Nature {
     pub is_function: bool,
     /// The kinds of private state that this program keeps, one bit each, as the witness numbers them.
     pub keeps: u64,
+    /// The tool that it belongs to, as the witness numbers them (below 64), if that tool never takes for input what it made.
+    pub builder: Option<u8>,
     /// It may run what it reads: an interpreter, a shell.
     pub reads_code: bool,
     /// Which users and groups it looks up.

@@ -39,6 +39,7 @@ impl Images {
             is_interpreter: false,
             is_shell: false,
             keeps: 0,
+            builder: None,
             compares_times: Some(&[]),
             enters: Enters::Any,
             takes: Takes::Anything,

@@ -36,6 +36,8 @@ pub(super) struct Aside {
     results: FxHashSet<OsString>,
     /// State that describes products.
     describing: FxHashSet<OsString>,
+    /// Directories of tools, made by the run, of which it listed the entries.
+    pub(super) listed: BTreeSet<PathBuf>,
 }
 
 impl Aside {
@@ -196,6 +198,9 @@ impl Finder<'_> {
             Kind::Private => {
                 self.aside.paths.insert(path.as_os_str().to_owned());
                 self.aside.leave_out(&found.base);
+                if found.alone && access.listed_own {
+                    self.aside.listed.insert(path.to_path_buf());
+                }
                 if !self.aside.existing.contains(&found.base) && self.was_there(&found.base)? {
                     self.aside.existing.insert(found.base);
                 }

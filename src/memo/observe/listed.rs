@@ -3,7 +3,7 @@
 
 use super::Observer;
 use super::importer::Importer;
-use crate::exec::Access;
+use crate::exec::{Access, Listers};
 use crate::hash::entry::LanguageKind;
 use crate::hash::interpreters::interpreter;
 use crate::hash::listed::{Globs, Listed, is_like, is_special, listed};
@@ -23,8 +23,6 @@ const SHELLS: &[&str] =
     &["subprocess", "os.system", "popen", "child_process", "shell=True", "execSync", "spawn"];
 /// Text by which a shell uses the output of a listing command.
 const COMMANDS: &[&str] = &["$(ls", "`ls", "$(find", "`find", "$( ls", "$( find"];
-/// Directories of packages.
-const PACKAGES: &[&str] = &["site-packages", "dist-packages", "node_modules"];
 
 /// What the code of a run lists.
 #[derive(Default)]
@@ -51,7 +49,8 @@ impl Observer<'_> {
             }
             let around = access.listed_around;
             let looked = product.class == ProductClass::Looked;
-            is_open(product) && (looked || around.shells || around.interpreters || around.others)
+            let others = around.shells || around.interpreters || around.others || around.builders != 0;
+            is_open(product) && (looked || others)
         };
         let accesses: Vec<Access> = products.iter().map(access).collect();
         if !products.iter().zip(&accesses).any(|(product, access)| may_be(product, access)) {
@@ -80,7 +79,10 @@ impl Observer<'_> {
         if around.shells && code.globs.may_find(name) || around.others && code.by_command {
             return true;
         }
-        around.interpreters && self.is_found_by_code(&path, (parent, name), (code, importer))
+        // The tool that made it does not take it for input, but code of the project in its process may.
+        let in_own_tool = around.builders != 0 && code.lists();
+        (around.interpreters || in_own_tool)
+            && self.is_found_by_code(&path, (parent, name), (code, importer), around)
     }
 
     fn is_found_by_code(
@@ -88,6 +90,7 @@ impl Observer<'_> {
         path: &Path,
         (parent, name): (&Path, &[u8]),
         (code, importer): (&Code, &Importer),
+        around: Listers,
     ) -> bool {
         let entry = &self.run.captured.command.entry;
         let access = importer.access(parent);
@@ -105,10 +108,10 @@ impl Observer<'_> {
         let mut here =
             filters.iter().filter(|filter| filter.directory.as_ref().is_none_or(is_there)).peekable();
         if here.peek().is_none() {
-            // Then only the importer listed it, or unknown code.
+            // Then only the importer listed it, the tool that made it, or unknown code.
             let by_importer =
                 access.listed && !access.listed_by_another && !access.listed_by_code && !access.listed_again;
-            return !(by_importer && importer.searches(parent));
+            return around.interpreters && !(by_importer && importer.searches(parent));
         }
         let is_directory = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
         here.any(|filter| {
@@ -122,9 +125,17 @@ impl Observer<'_> {
         let captured = self.run.captured;
         let language = captured.command.entry.language;
         let mut code = Code::default();
+        let is_of_package = |path: &Path| match self.scope.relative(path) {
+            Some(relative) => resume::is_of_package(Path::new(OsStr::from_bytes(relative))),
+            None => resume::is_of_package(path),
+        };
         let known: BTreeSet<&Path> =
             captured.sources.iter().map(|source| source.absolute.as_path()).collect();
         for source in &captured.sources {
+            if is_of_package(&source.absolute) {
+                code.packages = true;
+                continue;
+            }
             code.take(Some(language), &source.absolute, &source.bytes);
         }
         let words = self.run.words.iter().map(|word| word.as_bytes());
@@ -136,8 +147,7 @@ impl Observer<'_> {
             code.take(Some(LanguageKind::Python), Path::new(""), inline);
         }
         for (path, _) in &self.contents {
-            let is_package =
-                path.iter().any(|part| PACKAGES.iter().any(|package| part == OsStr::new(package)));
+            let is_package = is_of_package(path);
             code.packages |= is_package;
             let is_settings = path.file_name() == Some(OsStr::new("package.json"));
             if is_package
@@ -171,6 +181,11 @@ impl Observer<'_> {
 }
 
 impl Code {
+    /// Whether code of the project lists anything.
+    fn lists(&self) -> bool {
+        self.listed.anything || !self.listed.filters.is_empty()
+    }
+
     fn takes_commands(&mut self, text: &[u8]) {
         self.by_command |= COMMANDS.iter().any(|text_of| memmem::find(text, text_of.as_bytes()).is_some());
     }

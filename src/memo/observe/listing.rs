@@ -66,6 +66,18 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// Observes the entries of directories that the run made for a tool, and listed: what is there later, the next run finds.
+    pub(super) fn listings_of_tools(&mut self) -> Result<(), NotKept> {
+        for directory in self.aside.listed.clone() {
+            let aside = self.aside.names(&directory);
+            let listed = look::listed(&directory, &aside);
+            let (digest, _) = listed.map_err(|error| unread(&directory, error.os_error()))?;
+            let path = self.stored(&directory);
+            self.observe(Observation::Entries { path, aside: Names::of(&aside), digest }, None);
+        }
+        Ok(())
+    }
+
     /// The names in a directory that do not count in a listing, sorted: excluded names and the run's own products.
     fn aside_in(&self, directory: &Path) -> Vec<Vec<u8>> {
         let mut aside = self.aside.names(directory);

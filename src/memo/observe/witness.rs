@@ -12,6 +12,7 @@ use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
+use crate::profiles::builders::builder;
 use crate::profiles::git_index::is_index;
 use crate::profiles::state::{Tables, keeps};
 use crate::record::{Circumstances, Evidence, FileState, Places, Timestamp};
@@ -363,6 +364,7 @@ impl Witness for Watcher<'_> {
             is_interpreter,
             is_shell: image.program.file_name().is_some_and(interpreters::is_shell),
             keeps,
+            builder: builder(image.program, image.words),
             compares_times,
             reads_code: made::reads_code(image),
             looks_up: system::looks_up(image, self.circumstances),

@@ -16,7 +16,7 @@ const PYTHONS: &[&str] = &["python*", "pypy*", "ipython*"];
 const SHOWS_TIMES: &[&str] = &["diff-files", "diff-index"];
 
 /// Programs that store results of earlier runs, and use them only on request.
-const RESULT_KEEPERS: &[&str] = &["pytest", "py.test"];
+const RESULT_KEEPERS: &[&str] = &["pytest", "py.test", "ctest"];
 /// Words that request it.
 const ASK_RESULTS: &[&str] = &[
     "--lf",
@@ -29,6 +29,7 @@ const ASK_RESULTS: &[&str] = &[
     "--stepwise",
     "--cache-show",
     "--cache-clear",
+    "--rerun-failed",
 ];
 
 /// Whether `text`, a word or a setting, makes a program use results of earlier runs.
@@ -74,7 +75,7 @@ fn asks_times(word: &OsStr) -> bool {
 }
 
 /// The base names of what runs: the program, the name by which it was called, and the script or module that it runs.
-fn names<'a>(program: &'a Path, words: &'a [OsString]) -> Vec<&'a [u8]> {
+pub(in crate::profiles) fn names<'a>(program: &'a Path, words: &'a [OsString]) -> Vec<&'a [u8]> {
     let mut names = vec![last_name(program.as_os_str())];
     names.extend(words.first().map(|word| last_name(word)));
     if names.iter().any(|name| is_named(name, INTERPRETERS)) {
@@ -89,6 +90,9 @@ fn names<'a>(program: &'a Path, words: &'a [OsString]) -> Vec<&'a [u8]> {
     let has = |start: &str| words.iter().any(|word| word.as_bytes().starts_with(start.as_bytes()));
     if names.contains(&b"go".as_slice()) && has("build") && has("-o") {
         names.push(b"go build -o");
+    }
+    if names.iter().any(|name| is_named(name, &["cmake", "cmake3"])) && has("--install") {
+        names.push(b"cmake --install");
     }
     // Then its behavior depends on the results of earlier runs.
     if words.iter().any(|word| asks_earlier_results(word.as_bytes())) {
@@ -119,7 +123,7 @@ fn last_name(path: &OsStr) -> &[u8] {
 }
 
 /// Whether `name`, with or without the extension of a script, matches one of `patterns`.
-fn is_named(name: &[u8], patterns: &[&str]) -> bool {
+pub(in crate::profiles) fn is_named(name: &[u8], patterns: &[&str]) -> bool {
     let stem =
         [&b".js"[..], b".mjs", b".cjs", b".py", b".exe"].iter().find_map(|end| name.strip_suffix(*end));
     patterns.iter().any(|pattern| is_like(pattern, name) || stem.is_some_and(|stem| is_like(pattern, stem)))

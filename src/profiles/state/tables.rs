@@ -1,6 +1,6 @@
 //! The tables. Each row names the programs that keep the state, evidence of their activity, and the locations.
 
-use super::Place::{Cache, Home, Root, Settings, Temporary, Variable};
+use super::Place::{Cache, Home, HomeAlone, Root, Settings, Temporary, Variable};
 use super::{Row, Shown};
 
 const PYTHON: &[&str] = &["python*", "pypy*", "ipython*"];
@@ -144,6 +144,51 @@ pub(super) const PRIVATE: &[Row] = &[
         places: &[Cache("matplotlib"), Temporary("matplotlib-*"), Settings("matplotlib")],
     },
     Row {
+        name: "the directories of IPython's profile",
+        programs: PYTHON,
+        used: &["IPython", "ipykernel"],
+        // The scripts and settings in them count.
+        places: &[
+            HomeAlone(".ipython"),
+            HomeAlone(".ipython/profile_default"),
+            HomeAlone(".ipython/profile_default/startup"),
+            Home(".ipython/profile_default/startup/README"),
+            Home(".ipython/profile_default/log"),
+            Home(".ipython/profile_default/pid"),
+            Home(".ipython/profile_default/security"),
+            Home(".ipython/profile_default/db"),
+        ],
+    },
+    Row {
+        name: "Jupyter's marks",
+        programs: PYTHON,
+        used: &["jupyter_core"],
+        places: &[
+            HomeAlone(".jupyter"),
+            Home(".jupyter/migrated"),
+            HomeAlone(".local/share/jupyter"),
+            Home(".local/share/jupyter/runtime"),
+        ],
+    },
+    Row {
+        name: "nyc's instrumented sources",
+        programs: NODE,
+        used: &["nyc"],
+        places: &[Root("node_modules/.cache/nyc")],
+    },
+    Row {
+        name: "webpack's cache",
+        programs: NODE,
+        used: &["webpack"],
+        places: &[Root("node_modules/.cache/webpack")],
+    },
+    Row {
+        name: "babel-loader",
+        programs: NODE,
+        used: &["babel-loader"],
+        places: &[Root("node_modules/.cache/babel-loader")],
+    },
+    Row {
         name: "numba",
         programs: PYTHON,
         used: &["numba"],
@@ -260,19 +305,30 @@ pub(super) const PRODUCTS: &[Row] = &[
         name: "sphinx's doctrees",
         programs: &["sphinx-build", "sphinx"],
         used: &[],
-        places: &[Root(".doctrees"), Root("doctrees"), Root(".buildinfo")],
+        places: &[Root(".doctrees"), Root("doctrees"), Root(".buildinfo"), Root("searchindex.js")],
     },
+    Row {
+        name: "which pages coverage has written",
+        programs: &["coverage", "coverage3", "pytest", "py.test"],
+        used: &["coverage"],
+        places: &[Root("status.json")],
+    },
+    Row { name: "nyc's raw coverage", programs: NODE, used: &["nyc"], places: &[Root(".nyc_output")] },
+    Row { name: "what cmake installed", programs: &["cmake --install"], used: &[], places: &[Root("*")] },
     Row { name: "what go build made", programs: &["go build -o"], used: &[], places: &[Root("*")] },
     Row { name: "joblib's folder", programs: PYTHON, used: &["joblib"], places: &[Root("joblib")] },
 ];
 
 /// Results of earlier runs, which a tool reads and ignores unless it is asked for them.
-pub(super) const RESULTS: &[Row] = &[Row {
-    name: "pytest's cache",
-    programs: &["pytest", "py.test"],
-    used: &[],
-    places: &[Root(".pytest_cache")],
-}];
+pub(super) const RESULTS: &[Row] = &[
+    Row {
+        name: "pytest's cache",
+        programs: &["pytest", "py.test"],
+        used: &[],
+        places: &[Root(".pytest_cache")],
+    },
+    Row { name: "ctest's logs", programs: &["ctest"], used: &[], places: &[Root("Testing/Temporary")] },
+];
 
 /// Tools that can be asked to show what they found in their state.
 pub(super) const SHOWN: &[Shown] = &[

@@ -132,9 +132,11 @@ impl Observer<'_> {
         self.entries.get(path).is_some_and(|entry| entry.access.changed)
     }
 
-    /// The programs that have listed the directory of `path`.
-    fn listed_around(&self, path: &[u8]) -> Listers {
+    /// The programs that have listed the directory of `path`, before the present one changes it.
+    fn listed_around(&mut self, path: &[u8]) -> Listers {
         let directory = as_path(path).parent().map(|directory| directory.as_os_str().as_bytes());
-        directory.and_then(|directory| self.listed_by.get(directory)).copied().unwrap_or_default()
+        let listers =
+            directory.and_then(|directory| self.listed_by.get(directory)).copied().unwrap_or_default();
+        listers.around_product_of(self.caller().builder)
     }
 }

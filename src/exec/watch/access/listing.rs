@@ -10,10 +10,12 @@ impl Observer<'_> {
         if !self.is_ignored(real) {
             let nature = self.caller();
             let listers = self.listed_by.entry(real.to_vec()).or_default();
+            let is_builder = nature.builder.is_some();
             listers.merge(Listers {
                 shells: nature.is_shell,
-                interpreters: nature.is_interpreter && !nature.is_shell,
-                others: !nature.is_interpreter,
+                interpreters: nature.is_interpreter && !nature.is_shell && !is_builder,
+                others: !nature.is_interpreter && !is_builder,
+                builders: Listers::bit(nature.builder),
             });
         }
         let names = self.listings.names_of(real);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 impl Watcher<'_> {
     /// After the command has ended: gives such paths the names that they have without the link. The link itself is a product of
     /// the run, and its earlier text counts. Names that the run used after its change are the real ones already.
-    pub(in crate::memo) fn follow_replaced_links(&mut self, trace: &mut Trace) {
+    pub(super) fn follow_replaced_links(&mut self, trace: &mut Trace) {
         let mut links = Vec::new();
         for (link, before) in &self.before {
             let FileState::Symlink { text } = &before.state else { continue };
@@ -27,7 +27,7 @@ impl Watcher<'_> {
         }
         for (link, target) in links {
             self.list_target(trace, &link, &target);
-            moved(&mut trace.accesses, &link, &target, |old, new| old.merge(new));
+            moved(&mut trace.accesses, &link, &target, Access::merge);
             moved(&mut self.young, &link, &target, |_, _| {});
             moved(&mut self.young_links, &link, &target, |_, _| {});
             moved(&mut self.listings, &link, &target, |_, _| {});

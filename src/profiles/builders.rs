@@ -1,0 +1,98 @@
+//! Tools that list directories to find their input, and never take for input what they made themselves.
+//!
+//! tsc leaves out the directory of its output, sphinx its own builds, pytest its reports: called again, they do the same work,
+//! although a listing now has the names of their products. What another program made they do find.
+
+use super::state::{is_named, names};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Directories of packages.
+const PACKAGES: &[&str] = &["site-packages", "dist-packages", "node_modules"];
+
+/// Ends of the names of scripts that a package or a project contains.
+const EXTENSIONS: &[&str] = &[".js", ".mjs", ".cjs", ".py"];
+
+/// Names of the programs of each tool: itself, and the processes that it starts for a part of its work.
+const BUILDERS: &[&[&str]] = &[
+    &["tsc"],
+    &["sphinx-build", "sphinx"],
+    &["mkdocs"],
+    // The front ends of Python packaging, and the process in which they run the builder.
+    &["pyproject-build", "pip", "pip3*", "_in_process"],
+    &["jest", "processChild"],
+    &["vitest"],
+    &["mocha"],
+    &["c8"],
+    &["nyc"],
+    &["pytest", "py.test", "coverage", "coverage3"],
+    &["postcss"],
+    &["babel"],
+    &["rollup"],
+    &["vite"],
+    &["webpack", "webpack-cli"],
+    &["meson"],
+    &["ctest"],
+    &["jupyter-nbconvert", "nbconvert", "papermill"],
+];
+
+/// Which of these tools the process that runs `program` with these words belongs to, as a number below 64.
+#[must_use]
+pub fn builder(program: &Path, words: &[OsString]) -> Option<u8> {
+    let names = names(program, words);
+    // A script of the project may have such a name, too.
+    let is_file = |name: &[u8]| EXTENSIONS.iter().any(|extension| name.ends_with(extension.as_bytes()));
+    let is_tool = |name: &[u8]| !is_file(name) || words.iter().any(|word| is_of_package(word, name));
+    let is_in = |row: &[&str]| names.iter().any(|name| is_named(name, row) && is_tool(name));
+    let row = BUILDERS.iter().position(|row| is_in(row))?;
+    u8::try_from(row).ok()
+}
+
+/// Whether `word` is the path of a file `name` in a directory of packages.
+fn is_of_package(word: &OsStr, name: &[u8]) -> bool {
+    let path = Path::new(word);
+    let is_package = |part: &OsStr| PACKAGES.iter().any(|package| part == OsStr::new(package));
+    path.file_name().is_some_and(|last| last.as_bytes() == name) && path.iter().any(is_package)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Option<u8> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        builder(Path::new(&words[0]), &words)
+    }
+
+    #[test]
+    fn tools_are_known_by_the_script_or_module_that_runs() {
+        for line in [
+            "node node_modules/.bin/tsc -p .",
+            "node node_modules/nyc/bin/nyc.js node x.js",
+            "/usr/bin/python3.11 /opt/bin/pip3.11 wheel .",
+            "/usr/bin/python3 /opt/bin/pytest -q",
+        ] {
+            assert!(of(line).is_some(), "{line}");
+        }
+        let front = of("python3 -m pip wheel .");
+        let process = "/v/lib/python3.11/site-packages/pyproject_hooks/_in_process/_in_process.py";
+        assert_eq!(front, of(&format!("python3 {process} build_wheel /tmp/x")));
+        assert_ne!(front, of("node node_modules/.bin/tsc"));
+        // Options by which pytest does use what it made, and scripts of the project.
+        for line in [
+            "python3 -m pytest --lf",
+            "python3 tsc_like.py",
+            "node tools/webpack.js",
+            "node x.js tsc",
+            "sh tsx",
+        ] {
+            assert_eq!(of(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn each_number_fits() {
+        assert!(BUILDERS.len() <= 64);
+    }
+}
