@@ -63,6 +63,8 @@ const TEXTS: &[&str] = &[
     "(-f ",
     "(-s ",
     "(-e ",
+    "if ! -e",
+    "if ! -f",
     "File.exist",
     // What is there is kept under another name.
     " --backup",
@@ -159,18 +161,62 @@ pub fn mentions_tests(text: &[u8]) -> bool {
     mentions(text) > 0
 }
 
+/// Whether text may test for a file of this name: the path that it tests ends so, or is not written out.
+#[must_use]
+pub fn may_test(text: &[u8], name: &[u8]) -> bool {
+    let is_taken = || TAKEN.iter().any(|taken| memmem::find(text, taken.as_bytes()).is_some());
+    tests(text).any(|at| {
+        let rest = text.get(at..).unwrap_or_default();
+        // After `[ -f`, or after `exists(`.
+        let (rest, is_call) = rest.strip_prefix(b"(").map_or((rest, false), |rest| (rest, true));
+        let is_option = rest.get(1) == Some(&b' ') && rest.first().is_some_and(u8::is_ascii_alphabetic);
+        let rest = if is_option { rest.get(2..).unwrap_or_default() } else { rest };
+        let rest = rest.trim_ascii_start();
+        // An argument of a call that is not quoted is an expression.
+        let is_expression = is_call && !matches!(rest.first(), Some(b'"' | b'\''));
+        let path = tested(rest).filter(|_| !is_expression);
+        path.is_none_or(|path| path.rsplit(|byte| *byte == b'/').next() == Some(name))
+    }) || is_taken()
+}
+
+/// The path at the start of `text`, if it is written out.
+fn tested(text: &[u8]) -> Option<&[u8]> {
+    let (quote, text) = match text.first()? {
+        quote @ (b'"' | b'\'') => (Some(*quote), text.get(1..)?),
+        _ => (None, text),
+    };
+    let is_end = |byte: &u8| match quote {
+        Some(quote) => *byte == quote,
+        None => byte.is_ascii_whitespace() || b"];&|)".contains(byte),
+    };
+    let path = text.get(..text.iter().position(is_end)?)?;
+    // After a quoted path, a call may go on: `exists("a" + b)`.
+    let after = text.get(path.len() + 1..).unwrap_or_default().trim_ascii_start();
+    let goes_on =
+        quote.is_some() && !matches!(after.first(), None | Some(b')' | b']' | b';' | b'&' | b'|' | b','));
+    let is_plain = !path.is_empty() && !path.iter().any(|byte| b"$`*?[{~(\\".contains(byte));
+    (is_plain && !goes_on).then_some(path)
+}
+
 fn mentions(text: &[u8]) -> usize {
+    tests(text).count()
+}
+
+/// Where text names a test for a file: the positions after the names.
+fn tests(text: &[u8]) -> impl Iterator<Item = usize> {
     let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let names = NAMES.iter().map(|name| {
+    let names = NAMES.iter().flat_map(move |name| {
         let found = memmem::find_iter(text, name.as_bytes());
-        let whole = found.filter(|at| {
+        let whole = found.filter(move |at| {
             let before = at.checked_sub(1).and_then(|at| text.get(at));
             !is_part(before) && !is_part(text.get(at + name.len()))
         });
-        whole.count()
+        whole.map(move |at| at + name.len())
     });
-    let texts = TEXTS.iter().map(|words| memmem::find_iter(text, words.as_bytes()).count());
-    names.chain(texts).sum()
+    let texts = TEXTS
+        .iter()
+        .flat_map(move |words| memmem::find_iter(text, words.as_bytes()).map(move |at| at + words.len()));
+    names.chain(texts)
 }
 
 #[cfg(test)]
@@ -216,6 +262,22 @@ mod tests {
             (false, "Makefile", "all:\n\tcc -c a.c\n"),
         ] {
             assert_eq!(may_resume(None, Path::new(path), code.as_bytes()), resumes, "{code}");
+        }
+        for (may, code) in [
+            (true, "[ -f log ] || echo head > log"),
+            (true, "if [ ! -e d/log ]; then"),
+            (true, "[ -f \"$log\" ] || echo head > log"),
+            (true, "test -s log || : > log"),
+            (true, "if not os.path.exists('log'):"),
+            (true, "if not exists('lo' + 'g'):"),
+            (true, "if not exists(path):"),
+            (true, "try:\n    open(p, 'x')\nexcept FileExistsError:\n    pass"),
+            (true, "print F 5 if ! -e q(log) and open F, q(>log)"),
+            (false, "[ -d build ] || mkdir build; echo row >> log"),
+            (false, "if not os.path.exists(\"out\"):\n    os.makedirs(\"out\")"),
+            (false, "echo row >> log"),
+        ] {
+            assert_eq!(may_test(code.as_bytes(), b"log"), may, "{code}");
         }
         let large = "# a comment\n".repeat(100_000);
         assert!(may_resume(None, Path::new("a.py"), format!("{large}exists('ck')\n").as_bytes()));

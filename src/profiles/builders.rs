@@ -14,27 +14,40 @@ const PACKAGES: &[&str] = &["site-packages", "dist-packages", "node_modules"];
 /// Ends of the names of scripts that a package or a project contains.
 const EXTENSIONS: &[&str] = &[".js", ".mjs", ".cjs", ".py"];
 
-/// Names of the programs of each tool: itself, and the processes that it starts for a part of its work.
-const BUILDERS: &[&[&str]] = &[
-    &["tsc"],
-    &["sphinx-build", "sphinx"],
-    &["mkdocs"],
+/// A tool.
+struct Builder {
+    /// Names of its programs: itself, and the processes that it starts for a part of its work.
+    programs: &'static [&'static str],
+    /// Names of what it takes for input after all. Code of the project that runs in its process (a test) may make such a file.
+    inputs: &'static [&'static str],
+}
+
+const fn row(programs: &'static [&'static str], inputs: &'static [&'static str]) -> Builder {
+    Builder { programs, inputs }
+}
+
+const TESTS: &[&str] = &["*.test.*", "*.spec.*", "__tests__", "package.json"];
+
+const BUILDERS: &[Builder] = &[
+    row(&["tsc"], &[]),
+    row(&["sphinx-build", "sphinx"], &["*.rst", "*.md"]),
+    row(&["mkdocs"], &["*.md"]),
     // The front ends of Python packaging, and the process in which they run the builder.
-    &["pyproject-build", "pip", "pip3*", "_in_process"],
-    &["jest", "processChild"],
-    &["vitest"],
-    &["mocha"],
-    &["c8"],
-    &["nyc"],
-    &["pytest", "py.test", "coverage", "coverage3"],
-    &["postcss"],
-    &["babel"],
-    &["rollup"],
-    &["vite"],
-    &["webpack", "webpack-cli"],
-    &["meson"],
-    &["ctest"],
-    &["jupyter-nbconvert", "nbconvert", "papermill"],
+    row(&["pyproject-build", "pip", "pip3*", "_in_process"], &[]),
+    row(&["jest", "processChild"], TESTS),
+    row(&["vitest"], TESTS),
+    row(&["mocha"], &["*.js", "*.cjs", "*.mjs", "*.ts"]),
+    row(&["c8"], &[]),
+    row(&["nyc"], &[]),
+    row(&["pytest", "py.test", "coverage", "coverage3"], &["*.py", "*.ini", "*.toml", "*.cfg"]),
+    row(&["postcss"], &[]),
+    row(&["babel"], &[]),
+    row(&["rollup"], &[]),
+    row(&["vite"], &[]),
+    row(&["webpack", "webpack-cli"], &[]),
+    row(&["meson"], &[]),
+    row(&["ctest"], &[]),
+    row(&["jupyter-nbconvert", "nbconvert", "papermill"], &[]),
 ];
 
 /// Which of these tools the process that runs `program` with these words belongs to, as a number below 64.
@@ -44,9 +57,28 @@ pub fn builder(program: &Path, words: &[OsString]) -> Option<u8> {
     // A script of the project may have such a name, too.
     let is_file = |name: &[u8]| EXTENSIONS.iter().any(|extension| name.ends_with(extension.as_bytes()));
     let is_tool = |name: &[u8]| !is_file(name) || words.iter().any(|word| is_of_package(word, name));
-    let is_in = |row: &[&str]| names.iter().any(|name| is_named(name, row) && is_tool(name));
-    let row = BUILDERS.iter().position(|row| is_in(row))?;
+    let is_one = |row: &Builder| names.iter().any(|name| is_named(name, row.programs) && is_tool(name));
+    let row = BUILDERS.iter().position(is_one)?;
     u8::try_from(row).ok()
+}
+
+/// Whether one of the tools, a set of bits with the numbers of [`builder`], takes a file of this name for input.
+#[must_use]
+pub fn is_input(tools: u64, name: &[u8]) -> bool {
+    let rows = BUILDERS.iter().enumerate().filter(|(number, _)| tools & 1 << number != 0);
+    rows.flat_map(|(_, row)| row.inputs).any(|pattern| is_like(pattern, name))
+}
+
+/// Whether `name` matches `pattern`, in which each `*` stands for anything.
+fn is_like(pattern: &str, name: &[u8]) -> bool {
+    let mut parts = pattern.as_bytes().split(|byte| *byte == b'*');
+    let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else { return false };
+    let Some(end) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = memchr::memmem::find(rest, part) else { return false };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+    }
+    rest.ends_with(end)
 }
 
 /// Whether `word` is the path of a file `name` in a directory of packages.
@@ -88,6 +120,22 @@ mod tests {
             "sh tsx",
         ] {
             assert_eq!(of(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn some_names_are_input_after_all() {
+        let bit = |line: &str| of(line).map_or(0, |number| 1 << number);
+        for (line, name, is) in [
+            ("pytest", "test_made.py", true),
+            ("pytest", "report.xml", false),
+            ("node node_modules/.bin/jest", "a.test.js", true),
+            ("node node_modules/.bin/jest", "__tests__", true),
+            ("node node_modules/.bin/jest", "prettify.js", false),
+            ("node node_modules/.bin/tsc", "a.js", false),
+            ("make", "a.py", false),
+        ] {
+            assert_eq!(is_input(bit(line), name.as_bytes()), is, "{line}: {name}");
         }
     }
 

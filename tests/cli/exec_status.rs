@@ -151,11 +151,14 @@ fn runs_that_go_on_at_once_are_named() {
     running.finish();
     // Two calls of one parent on one screen, which are not marked yet: the first ends while the second goes on, and the second
     // began while the first went on. Each waits for the other, not for a time.
-    sandbox.script("slow", "touch at-$1; until [ -e $2 ]; do [ -d \"$TMPDIR\" ] || exit 1; sleep 0.01; done");
+    sandbox.script(
+        "slow",
+        "cd \"$TMPDIR\" && touch at-$1; until [ -e $2 ]; do [ -d \"$TMPDIR\" ] || exit 1; sleep 0.01; done",
+    );
     let exec = "cashet exec -v --trace off --pure --";
     let line = format!(
-        "{exec} ./slow 1 at-2 & one=$!; until [ -e at-1 ]; do sleep 0.01; done; \
-         {exec} ./slow 2 ended & two=$!; wait $one; touch ended; wait $two"
+        "{exec} ./slow 1 at-2 & one=$!; until [ -e \"$TMPDIR/at-1\" ]; do sleep 0.01; done; \
+         {exec} ./slow 2 ended & two=$!; wait $one; touch \"$TMPDIR/ended\"; wait $two"
     );
     let parallel = sandbox.shell(&line).any_stdout().any_stderr().run();
     for named in ["./slow 1 at-2 · miss", "./slow 2 ended · miss"] {

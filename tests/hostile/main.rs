@@ -63,8 +63,18 @@ fn products() {
 }
 
 #[test]
+fn accumulating() {
+    judge("accumulating");
+}
+
+#[test]
 fn again() {
     judge("again");
+}
+
+#[test]
+fn links() {
+    judge("links");
 }
 
 #[test]

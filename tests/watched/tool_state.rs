@@ -45,6 +45,7 @@ const PRIVATE: &[Kept] = &[
     Kept { tool: "anything", uses: "libjvm.so", state: "$TMPDIR/hsperfdata_u" },
     Kept { tool: "python3", uses: "IPython", state: "$HOME/.ipython/profile_default/log" },
     Kept { tool: "python3", uses: "jupyter_core", state: "$HOME/.local/share/jupyter/runtime" },
+    Kept { tool: "terraform", uses: "", state: "$HOME/.terraform.d/checkpoint_cache" },
     Kept { tool: "node", uses: "nyc", state: "./node_modules/.cache/nyc" },
     Kept { tool: "node", uses: "webpack", state: "./node_modules/.cache/webpack" },
     Kept { tool: "node", uses: "babel-loader", state: "./node_modules/.cache/babel-loader" },
@@ -228,6 +229,9 @@ const PRODUCTS: &[(&str, &str, &str)] = &[
     ("sphinx-build", "", "html/searchindex.js"),
     ("coverage", "coverage", "htmlcov/status.json"),
     ("node", "nyc", ".nyc_output/x"),
+    ("bzip2", "", "x.bz2"),
+    ("cython", "", "x.c"),
+    ("compileall", "", "__pycache__/x.cpython-311.pyc"),
     ("go", "", "bin/x"),
     ("python3", "joblib", "joblib/f/func_code.py"),
 ];

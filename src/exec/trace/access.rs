@@ -103,6 +103,8 @@ pub struct Access {
     pub listed_own: bool,
     /// It was changed again in another way.
     pub changed_otherwise: bool,
+    /// After the run had made it, the run added to it, or read it and changed it again.
+    pub reworked: bool,
     /// It was read, executed or looked at after its first change was to append to it.
     pub used_after_appending: bool,
     /// It was opened for appending by a program that is not an interpreter, and may have asked for its offset.
@@ -147,6 +149,7 @@ impl Access {
         self.altered |= other.altered;
         self.listed_own |= other.listed_own;
         self.changed_otherwise |= other.changed_otherwise;
+        self.reworked |= other.reworked;
         self.used_after_appending |= other.used_after_appending;
         self.appended_by_programs |= other.appended_by_programs;
         self.listed_around.merge(other.listed_around);

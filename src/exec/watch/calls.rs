@@ -5,7 +5,7 @@
 use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::named_calls::{creating, execute, look, look_or_ask, may_use, open, way};
-use super::places::{Place, behind, place, place_or_open, place_read};
+use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
 use super::process::link;
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
@@ -16,6 +16,8 @@ use crate::exec::Hazard;
 /// `RESOLVE_IN_ROOT`: an absolute path begins at the directory that was given.
 const RESOLVE_IN_ROOT: u64 = 0x10;
 const OPEN_TREE_CLONE: u64 = 1;
+/// The buffer that `realpath` of the GNU C library offers for the text of each name on the way, link or not.
+const REALPATH_BUFFER: u64 = 1023;
 
 /// Observes one call.
 pub(super) fn observe(stopped: &Stopped<'_>, observer: &mut Observer<'_>, sockets: &mut Sockets) {
@@ -75,10 +77,15 @@ fn take(
         }
         Call::OpenHandle => return Err(Unknown::Hole("a file opened without a path".to_owned())),
         Call::Look(at, follow) => look(stopped, observer, at, stopped.follow(follow))?,
-        Call::LinkText(at) => {
+        Call::FileSystem(at) => {
+            if let Place::Path(named) = place_read_or_open(stopped, observer, at)? {
+                observer.look_at_file_system(&named);
+            }
+        }
+        Call::LinkText(at, size) => {
             look(stopped, observer, at, false)?;
             if let Place::Path(named) = place_read(stopped, observer, at)? {
-                observer.text_is_read(&named.path);
+                observer.text_is_read(&named.path, stopped.argument(size) != REALPATH_BUFFER);
             }
         }
         Call::MayUse(at, mode) => {
@@ -98,7 +105,10 @@ fn take(
             observer.working.moves(tid);
             observer.moved = true;
         }
-        Call::EnterOpen => {
+        Call::EnterOpen(number) => {
+            if let Ok(directory) = link(tid, &format!("fd/{}", stopped.flags(number))) {
+                observer.named_from(&directory);
+            }
             observer.working.moves(tid);
             observer.moved = true;
         }

@@ -206,7 +206,7 @@ impl Observer<'_> {
         let there = self.resolver.physical(path, follow);
         for link in &there.links {
             self.look(&Named { path: link.clone(), as_directory: false }, false);
-            self.text_is_read(link);
+            self.text_is_read(link, false);
         }
         if !there.cut {
             return Some(there);

@@ -15,6 +15,8 @@ type InProcess = (Vec<u8>, Vec<u8>);
 pub(super) struct Listings {
     /// The names by which each directory was opened.
     names: FxHashMap<Vec<u8>, Vec<Vec<u8>>>,
+    /// Those of them of which the links on the way were looked at.
+    followed: FxHashSet<Vec<u8>>,
     /// The path that each thread looked at last, if it opened no directory since.
     looked: FxHashMap<libc::pid_t, Vec<u8>>,
     /// The times that directories had when a process listed them.
@@ -35,6 +37,13 @@ impl Listings {
     /// The names by which the directory with the real path `real` was opened.
     pub(super) fn names_of(&self, real: &[u8]) -> Vec<Vec<u8>> {
         self.names.get(real).cloned().unwrap_or_default()
+    }
+
+    /// The names other than `real` by which that directory was opened, each of them once.
+    pub(super) fn not_followed(&mut self, real: &[u8]) -> Vec<Vec<u8>> {
+        let Self { names, followed, .. } = self;
+        let others = names.get(real).into_iter().flatten().filter(|name| *name != real);
+        others.filter(|name| followed.insert((*name).clone())).cloned().collect()
     }
 
     /// Thread `tid` looks at `path`.

@@ -25,6 +25,7 @@ pub(super) fn open(
     match place {
         Place::Path(named) if flags & libc::O_PATH != 0 => {
             observer.look(&named, flags & libc::O_NOFOLLOW == 0);
+            observer.opened_as_place(&named.path);
         }
         Place::Path(named) => observer.open(&named, flags, mode),
         Place::Descriptor(tid, number) => {

@@ -76,7 +76,8 @@ pub(super) fn place_read(
         let base = if directory == libc::AT_FDCWD {
             observer.working.of(stopped.tid)
         } else {
-            link(stopped.tid, &format!("fd/{directory}"))
+            let base = link(stopped.tid, &format!("fd/{directory}"));
+            base.inspect(|base| observer.named_from(base))
         };
         let base = base.map_err(|error| unnamed(as_path(&text), &error))?;
         if !base.starts_with(b"/") {
@@ -149,6 +150,9 @@ fn resolve(
     let mut target = link(tid, &target).map_err(|error| unnamed(as_path(&named.path), &error))?;
     if !target.starts_with(b"/") || is_deleted(&target) {
         return Ok(Place::Nothing);
+    }
+    if !rest.is_empty() {
+        observer.named_from(&target);
     }
     for name in rest {
         target.push(b'/');

@@ -2,6 +2,7 @@
 //!
 //! A search for spellings, not a parser: the function's own sources are parsed in `language`.
 
+use crate::hash::language::{JavaScript, Language, Python, Shell};
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -67,8 +68,8 @@ const LANGUAGES: &[Composing] = &[
     Composing {
         runners: &["perl"],
         ends: &["pl", "pm", "PL", "t"],
-        whole: &["%ENV", "$ENV{$", "$ENV{\"$", "$ENV{ $", "@ENV{"],
-        computed: &[],
+        whole: &["%ENV", "@ENV{"],
+        computed: &["$ENV{", "$ENV {"],
     },
     Composing {
         runners: &["make", "gmake", "bmake", "remake"],
@@ -144,12 +145,29 @@ impl Composing {
                     .any(|at| !is_literal(code.get(at + part.len()..).unwrap_or_default()))
             })
             || (is_shell && evaluates(code))
+            || self.parsed_takes_all(code)
+    }
+
+    /// Whether code in a language that cashet parses reads the whole environment.
+    fn parsed_takes_all(&self, code: &[u8]) -> bool {
+        let has = |text: &[u8]| memmem::find(code, text).is_some();
+        let parsed = match self.runners.first() {
+            Some(&"sh") => Shell.parse(code),
+            Some(&"python") if has(b"environ") || has(b"getenv") => Python::newest().parse(code),
+            Some(&"node") if has(b"env") => JavaScript::for_extension("tsx").parse(code),
+            _ => return false,
+        };
+        parsed.whole_environment
     }
 }
 
-/// Whether the code begins with a string literal.
+/// Whether the code begins with a string literal, or with a word that stands for itself (`$ENV{NAME}`).
 fn is_literal(code: &[u8]) -> bool {
     let code = code.trim_ascii_start();
+    let word = code.iter().position(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
+    if word.is_some_and(|length| length > 0 && code.get(length) == Some(&b'}')) {
+        return true;
+    }
     let code =
         code.strip_prefix(b"b").or(code.strip_prefix(b"r")).or(code.strip_prefix(b"u")).unwrap_or(code);
     let (Some(quote @ (b'"' | b'\'' | b'`')), rest) = (code.first(), code.get(1..).unwrap_or_default())
@@ -159,7 +177,8 @@ fn is_literal(code: &[u8]) -> bool {
     let text = rest.split(|byte| byte == quote).next().unwrap_or_default();
     // `"A" + b`, `"#{a}_B"`, `` `${a}_B` ``.
     let after = rest.get(text.len() + 1..).unwrap_or_default().trim_ascii_start();
-    let is_whole = matches!(after.first(), Some(b']' | b')' | b',') | None) || after.starts_with(b"=>");
+    let is_whole =
+        matches!(after.first(), Some(b']' | b')' | b',' | b'}') | None) || after.starts_with(b"=>");
     is_whole
         && memmem::find(text, b"#{").is_none()
         && memmem::find(text, b"${").is_none()
@@ -235,7 +254,17 @@ mod tests {
             ("a.js", "process.env['X']", false),
             ("a.js", "process.env[`${a}_B`]", true),
             ("a.pl", "print $ENV{$x}", true),
-            ("a.pl", "print $ENV{X}", false),
+            ("a.pl", "print $ENV{X}, $ENV{'Y'}, $ENV{\"Z\"}", false),
+            ("a.pl", "print $ENV{\"A\" . \"B\"}, $ENV{lc $x}", true),
+            ("a.py", "import os\nprint(dict(os.environ))", true),
+            ("a.py", "import os\nE = os.environ\nprint(list(E))", true),
+            ("a.py", "import os\nprint(os.environ.get('A' + 'B'))", true),
+            ("a.py", "import os\nprint(os.environ['A'], 'A' in os.environ)", false),
+            ("a.js", "const {env} = process; console.log(Object.values(env))", true),
+            ("a.ts", "const port: string = process.env.PORT ?? '1'", false),
+            ("a.sh", "set | wc -l", true),
+            ("a.sh", "export | wc -l", true),
+            ("a.sh", "set -e; export A=1; echo $A", false),
             ("Makefile", "all:\n\techo $($(NAME))", true),
             ("Makefile", "all:\n\techo $(NAME)", false),
             ("a.awk", "{ print ENVIRON[x] }", true),

@@ -3,11 +3,12 @@
 
 use super::Observer;
 use super::importer::Importer;
-use crate::exec::{Access, Listers};
+use crate::exec::Access;
 use crate::hash::entry::LanguageKind;
 use crate::hash::interpreters::interpreter;
 use crate::hash::listed::{Globs, Listed, is_like, is_special, listed};
 use crate::hash::resume;
+use crate::profiles::builders::is_input;
 use crate::record::{Product, ProductClass};
 use memchr::memmem;
 use std::collections::BTreeSet;
@@ -79,10 +80,21 @@ impl Observer<'_> {
         if around.shells && code.globs.may_find(name) || around.others && code.by_command {
             return true;
         }
-        // The tool that made it does not take it for input, but code of the project in its process may.
+        // The tool that made it does not take it for input, but code of the project in its process may, and so may the tool take what
+        // such code made.
+        let unknown = around.interpreters || around.builders != 0 && self.is_input(product, around.builders);
         let in_own_tool = around.builders != 0 && code.lists();
-        (around.interpreters || in_own_tool)
-            && self.is_found_by_code(&path, (parent, name), (code, importer), around)
+        (unknown || in_own_tool) && self.is_found_by_code(&path, (parent, name), (code, importer), unknown)
+    }
+
+    /// Whether one of these tools takes the product for input, or something below it.
+    fn is_input(&self, product: &Product, tools: u64) -> bool {
+        let is_below = |path: &[u8]| {
+            let rest = path.strip_prefix(product.path.as_slice());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        let mut below = self.observed.outputs.iter().filter(|path| is_below(path));
+        below.any(|path| is_input(tools, path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()))
     }
 
     fn is_found_by_code(
@@ -90,7 +102,7 @@ impl Observer<'_> {
         path: &Path,
         (parent, name): (&Path, &[u8]),
         (code, importer): (&Code, &Importer),
-        around: Listers,
+        unknown: bool,
     ) -> bool {
         let entry = &self.run.captured.command.entry;
         let access = importer.access(parent);
@@ -111,12 +123,12 @@ impl Observer<'_> {
             // Then only the importer listed it, the tool that made it, or unknown code.
             let by_importer =
                 access.listed && !access.listed_by_another && !access.listed_by_code && !access.listed_again;
-            return around.interpreters && !(by_importer && importer.searches(parent));
+            return unknown && !(by_importer && importer.searches(parent));
         }
         let is_directory = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
         here.any(|filter| {
-            let unknown = code.packages && filter.directory.is_none();
-            unknown || (filter.is_last || is_directory) && is_like(&filter.pattern, name)
+            let by_package = code.packages && filter.directory.is_none();
+            by_package || (filter.is_last || is_directory) && is_like(&filter.pattern, name)
         })
     }
 

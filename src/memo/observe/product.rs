@@ -3,7 +3,7 @@
 use super::changed::Changed;
 use super::importer::Importer;
 use super::scope::Region;
-use super::session::says;
+use super::session::any_text;
 use super::{Observer, present};
 use crate::exec::{Access, FirstChange, ModeGiven, Prior, Shows};
 use crate::hash::interpreters::interpreter;
@@ -60,7 +60,7 @@ impl Observer<'_> {
         let around = access.listed_around;
         let is_gone = changed.now.is_none();
         let looked = access.prior == Prior::Looked;
-        if class == ProductClass::Appended && looked && self.names_sizes() {
+        if class == ProductClass::Appended && (looked && self.names_sizes() || self.names("fstat")) {
             class = ProductClass::Consulted;
         }
         let is_shown = access.mode_shown || access.times_shown || self.asked != Shows::Nothing;
@@ -103,7 +103,10 @@ impl Observer<'_> {
         let may_ask_for_size = || is_named || access.appended_by_programs || self.names("tell");
         let emptiness_counts =
             must_be_there || is_anothers || is_appended && !is_tool_state && may_ask_for_size();
-        let keeps_content = class == ProductClass::Looked && access.first_change == FirstChange::InPlace;
+        let is_touched = class == ProductClass::Looked && access.first_change == FirstChange::InPlace;
+        // A program that found its name may have read it: `find . -exec cat {} +; echo 1 > o`.
+        let is_found = class == ProductClass::Blind && around.others && !is_gone;
+        let keeps_content = is_touched || is_found;
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);
@@ -246,7 +249,12 @@ impl Observer<'_> {
         let found = self.found_by_listing(&products, importer);
         for (product, _) in products.iter_mut().zip(found).filter(|(_, found)| *found) {
             let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
-            let is_written_over = product.class == ProductClass::Blind && product.in_place && was_file;
+            let around =
+                importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path))).listed_around;
+            // A pattern of a shell shows the name alone, too, of what the run then removes (`rm -f *.o`).
+            let is_removed_by_name = around.shells && !around.interpreters;
+            let is_written_over =
+                product.class == ProductClass::Blind && was_file && (product.in_place || is_removed_by_name);
             if is_written_over || product.class == ProductClass::Appended {
                 // The listing showed its name, not its content.
                 product.emptiness_counts |= !product.is_tool_state;
@@ -264,7 +272,56 @@ impl Observer<'_> {
                 product.class = ProductClass::Consulted;
             }
         }
+        self.accumulated(&mut products, importer);
+        self.linked(&mut products);
         self.observed.products = products;
+    }
+
+    /// Files that the run tested for, where it adds to something: `[ -e log ] || echo head > log; echo row >> log`. The next run
+    /// finds them, and may only add.
+    fn accumulated(&self, products: &mut [Product], importer: &Importer) {
+        let place = |product: &Product| self.run.places.root.join(OsStr::from_bytes(&product.path));
+        let is_file = |product: &Product| fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_file());
+        let appends = |product: &Product| product.class == ProductClass::Appended && !product.is_tool_state;
+        let any_appends = products.iter().any(appends);
+        for product in products.iter_mut().filter(|product| product.class == ProductClass::Looked) {
+            let adds = any_appends || importer.access(&place(product)).reworked;
+            let name = product.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            if adds && is_file(product) && self.code_says(&|text| resume::may_test(text, name)) {
+                product.class = ProductClass::Consulted;
+            }
+        }
+    }
+
+    /// Products that were two names of one file when the run began, and that it wrote in place: each shows what was written to the
+    /// other.
+    fn linked(&self, products: &mut [Product]) {
+        let file = |product: &Product| {
+            let before =
+                self.watcher.before.get(&self.run.places.root.join(OsStr::from_bytes(&product.path)))?;
+            let is_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
+            before.evidence.filter(|_| product.in_place && is_file).map(|found| (found.device, found.inode))
+        };
+        let files: Vec<_> = products.iter().map(file).collect();
+        for (number, product) in products.iter_mut().enumerate() {
+            let own = files.get(number).copied().flatten();
+            if own.is_some() && files.iter().filter(|other| **other == own).count() > 1 {
+                product.class = ProductClass::Consulted;
+            }
+        }
+    }
+
+    /// Whether a word of the call, or code of the project, is like that.
+    fn code_says(&self, is_so: &dyn Fn(&[u8]) -> bool) -> bool {
+        any_text(self.run, is_so)
+            || self.watcher.made.python.iter().any(|(_, code)| is_so(code))
+            || self.trace.accesses.iter().filter(|(_, access)| access.read && !access.changed).any(
+                |(path, _)| {
+                    self.scope.relative(path).is_some()
+                        && resume::is_code_of_project(path)
+                        && fs::read(path).map_or(true, |bytes| is_so(&bytes))
+                },
+            )
     }
 
     /// Whether code of the project that the run read tests for files and may use one that exists.
@@ -296,14 +353,7 @@ impl Observer<'_> {
 
     /// Whether code of the project contains one of these names.
     fn names(&self, name: &str) -> bool {
-        let has = |text: &[u8]| memmem::find(text, name.as_bytes()).is_some();
-        says(self.run, name)
-            || self.watcher.made.python.iter().any(|(_, code)| has(code))
-            || self.contents.iter().any(|(path, _)| {
-                self.scope.relative(path).is_some()
-                    && resume::is_code_of_project(path)
-                    && fs::read(path).map_or(true, |bytes| has(&bytes))
-            })
+        self.code_says(&|text| memmem::find(text, name.as_bytes()).is_some())
     }
 
     /// Whether code of the project asks for sizes of files.

@@ -99,7 +99,7 @@ pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
 }
 
 /// Whether the function's own source or an argument is like that.
-fn any_text(run: &Run<'_>, is_so: impl Fn(&[u8]) -> bool) -> bool {
+pub(super) fn any_text(run: &Run<'_>, is_so: impl Fn(&[u8]) -> bool) -> bool {
     run.words.iter().any(|word| is_so(word.as_bytes()))
         || run.captured.sources.iter().any(|source| is_so(&source.bytes))
 }

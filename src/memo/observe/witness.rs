@@ -1,5 +1,6 @@
 //! Records paths while a process that is about to access them is stopped: their state when the run began.
 
+mod aliases;
 mod later;
 mod relinked;
 

@@ -171,6 +171,16 @@ pub(super) const PRIVATE: &[Row] = &[
         ],
     },
     Row {
+        name: "terraform's question for newer versions",
+        programs: &["terraform"],
+        used: &[],
+        places: &[
+            HomeAlone(".terraform.d"),
+            Home(".terraform.d/checkpoint_cache"),
+            Home(".terraform.d/checkpoint_signature"),
+        ],
+    },
+    Row {
         name: "nyc's instrumented sources",
         programs: NODE,
         used: &["nyc"],
@@ -314,6 +324,21 @@ pub(super) const PRODUCTS: &[Row] = &[
         places: &[Root("status.json")],
     },
     Row { name: "nyc's raw coverage", programs: NODE, used: &["nyc"], places: &[Root(".nyc_output")] },
+    // They look at what is there before they write, and leave the same.
+    Row { name: "what rsync copied", programs: &["rsync"], used: &[], places: &[Root("*")] },
+    Row { name: "what bzip2 packed", programs: &["bzip2"], used: &[], places: &[Root("*.bz2")] },
+    Row {
+        name: "what cython translated",
+        programs: &["cython", "cython3"],
+        used: &[],
+        places: &[Root("*.c"), Root("*.cpp")],
+    },
+    Row {
+        name: "bytecode that was asked for",
+        programs: &["compileall"],
+        used: &[],
+        places: &[Root("__pycache__")],
+    },
     Row { name: "what cmake installed", programs: &["cmake --install"], used: &[], places: &[Root("*")] },
     Row { name: "what go build made", programs: &["go build -o"], used: &[], places: &[Root("*")] },
     Row { name: "joblib's folder", programs: PYTHON, used: &["joblib"], places: &[Root("joblib")] },

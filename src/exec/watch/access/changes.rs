@@ -59,7 +59,9 @@ impl Observer<'_> {
             let fate = if overwrites { Fate::Lost } else { Fate::Kept };
             self.witness.about_to_change(as_path(path), fate);
         }
-        let Entry { access, own, .. } = entry;
+        let Entry { access, own, read_since, .. } = entry;
+        let is_read = !matches!(how, How::Altered | How::Removed) && std::mem::take(read_since);
+        access.reworked |= access.changed && (how == How::Opened || is_read);
         if matches!(how, How::Truncated | How::Emptied | How::Opened) && access.read && *own != Own::Wholly {
             access.read_then_changed = true;
         }
@@ -95,7 +97,9 @@ impl Observer<'_> {
             return false;
         }
         let is_below = |other: &[u8]| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
-        known.read || known.opened || known.listed || self.entries.keys().any(|other| is_below(other))
+        // Looked at as a file or directory, it led to one: `[ -d link ]`, `ln -sf file link`.
+        let is_used = known.looked || known.read || known.opened || known.listed;
+        is_used || self.entries.keys().any(|other| is_below(other))
     }
 
     /// The run asked to remove a file or link, found or not. From then on its former state makes no difference, unless it was

@@ -72,12 +72,26 @@ impl Observer<'_> {
         self.used(path, Prior::Looked);
     }
 
-    /// The text of a link is read, on which its content at the end may depend.
-    pub(in crate::exec::watch) fn text_is_read(&mut self, path: &[u8]) {
+    /// The run asks on which file system `named` is. That shows no times of it.
+    pub(in crate::exec::watch) fn look_at_file_system(&mut self, named: &Named) {
+        let path = &named.path;
+        let is_plain = !self.is_own(path) && !self.is_ignored(path) && !self.access_known(path).absent;
+        match self.resolver.look(path, true) {
+            found @ (Found::File(_) | Found::Directory(_)) if is_plain => {
+                self.access_seen(path, found.seen()).looked = true;
+                self.used(path, Prior::Looked);
+                self.touched(path);
+            }
+            _ => self.look(named, true),
+        }
+    }
+
+    /// The text of a link is read, on which its content at the end may depend. With `by_itself`, not on the way to a real path.
+    pub(in crate::exec::watch) fn text_is_read(&mut self, path: &[u8], by_itself: bool) {
         let known = self.access_known(path);
         let is_link = known.looked_at_link && matches!(self.resolver.look(path, false), Found::Link);
         // Many programs read the text of anything on the way to a real path. Code asks for that of a link.
-        let is_missed = known.absent && self.caller().is_interpreter;
+        let is_missed = by_itself && known.absent && self.caller().is_interpreter;
         if (is_link || is_missed) && !self.is_own(path) {
             self.used(path, Prior::Consulted);
         }
@@ -98,6 +112,28 @@ impl Observer<'_> {
         let at = upwards(&named.path).take(last).map(<[u8]>::to_vec);
         for path in there.links.into_iter().chain(at) {
             self.look(&Named { path, as_directory: false }, false);
+        }
+    }
+
+    /// A path is named relative to the open directory `real`. The links by which that directory was opened lead there.
+    pub(in crate::exec::watch) fn named_from(&mut self, real: &[u8]) {
+        for name in self.listings.not_followed(real) {
+            for link in self.resolver.physical(&name, true).links {
+                if self.is_ignored(&link) || self.is_own(&link) {
+                    continue;
+                }
+                let found = self.resolver.look(&link, false);
+                self.access_seen(&link, found.seen()).looked_at_link = true;
+                self.used(&link, Prior::Consulted);
+            }
+        }
+    }
+
+    /// A directory is opened only to name paths from it.
+    pub(in crate::exec::watch) fn opened_as_place(&mut self, path: &[u8]) {
+        let there = self.resolver.physical(path, true);
+        if matches!(there.found, Found::Directory(_)) {
+            self.listings.opened(there.path, path);
         }
     }
 

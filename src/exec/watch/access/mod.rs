@@ -47,6 +47,8 @@ struct Entry {
     told: bool,
     /// The run removed whatever was there, or would have.
     cleared: bool,
+    /// The run has read it since it changed it last.
+    read_since: bool,
     /// Nothing was found there, below a directory that the run had made where nothing was.
     below_new: bool,
 }

@@ -104,8 +104,17 @@ impl Observer<'_> {
         }
     }
 
+    /// Notes that the run reads what it made at `path`, links followed.
+    fn read_again(&mut self, path: &[u8]) {
+        let real = self.resolver.physical(path, true).path;
+        if let Some(entry) = self.entries.get_mut(&real) {
+            entry.read_since |= entry.access.changed;
+        }
+    }
+
     /// A file that the run made is read by the name `path`.
     pub(in crate::exec::watch) fn own_is_read_as(&mut self, path: &[u8]) {
+        self.read_again(path);
         if self.caller().reads_code {
             self.witness.about_to_read_own(as_path(path), false);
         }

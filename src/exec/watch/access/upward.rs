@@ -24,7 +24,7 @@ impl Observer<'_> {
     /// The stopped thread changes its working directory to `path`.
     pub(in crate::exec::watch) fn enters(&mut self, path: &[u8]) {
         for link in self.resolver.physical(path, true).links {
-            self.text_is_read(&link);
+            self.text_is_read(&link, false);
         }
         let Ok(before) = self.working.of(self.touches.caller) else { return };
         let is_below = path

@@ -45,12 +45,14 @@ pub(in crate::exec::watch) enum Call {
     OpenHandle,
     /// Asks for something.
     Look(At, Follow),
-    /// Reads the text of a link.
-    LinkText(At),
+    /// Asks on which file system something is.
+    FileSystem(At),
+    /// Reads the text of a link into a buffer of this size.
+    LinkText(At, Argument),
     /// Makes a directory the working directory.
     Enter(At),
     /// Makes the directory behind a descriptor the working directory.
-    EnterOpen,
+    EnterOpen(Argument),
     /// Executes; the flags, if it has any, may contain `AT_EMPTY_PATH` and `AT_SYMLINK_NOFOLLOW`.
     Execute(At, Option<Argument>),
     /// Moves; with flags, if it has any.

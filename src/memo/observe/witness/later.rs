@@ -16,6 +16,7 @@ impl Watcher<'_> {
     pub(in crate::memo) fn settle(&mut self, trace: Option<&mut Trace>) {
         if let Some(trace) = trace {
             self.follow_replaced_links(trace);
+            self.merge_aliases(trace);
         }
         let mut known: HashMap<(u64, u64), (Evidence, Digest)> = HashMap::new();
         for (path, evidence, digest) in self.background.finish() {
