@@ -48,19 +48,15 @@ pub(super) struct Holding<'a> {
 }
 
 /// What the command wrote to stdout and stderr, or why it is not available.
-fn streams(
-    context: &Context<'_>,
-    candidate: &mut Candidate,
-    store: &dyn BlobStore,
-) -> Result<Vec<Box<dyn Read + Send>>, Miss> {
+fn streams(candidate: &mut Candidate, store: &dyn BlobStore) -> Result<Vec<Box<dyn Read + Send>>, Miss> {
     let contents = [candidate.commit.stdout, candidate.commit.stderr];
     let read = contents.iter().map(|content| {
         bytes(candidate, store, content.blob).map_err(|error| {
             if error.kind() == Kind::Damaged {
                 return Miss::Damaged(content.blob);
             }
-            context.observer.on(&Event::StoreTrouble(error.to_string()));
-            Miss::Unknown
+            // Perhaps this user alone cannot read it: nothing is wrong with the result.
+            Miss::NotRestored(error.to_string())
         })
     });
     read.collect()
@@ -138,7 +134,7 @@ pub(super) fn replay(
         context.observer.on(&Event::Healed(blob));
         Miss::Damaged(blob)
     };
-    let proven = match streams(context, &mut candidate, store) {
+    let proven = match streams(&mut candidate, store) {
         Ok(proven) => with_outputs(context, store, request, policy, (&candidate, newest), Outputs::PutBack)?
             .map(|restored| (proven, restored)),
         Err(miss) => Err(miss),
@@ -159,7 +155,7 @@ pub(super) fn replay(
         Some(shown) => {
             context.observer.on(&Event::Parted(shown.tail(), Parted::Differs));
             // Bytes that were read for the comparison are read again.
-            match self::streams(context, &mut candidate, store).map(<[_; 2]>::try_from) {
+            match self::streams(&mut candidate, store).map(<[_; 2]>::try_from) {
                 Ok(Ok(again)) => streams = again,
                 Ok(Err(_)) => return Ok(Err(Miss::Unknown)),
                 Err(miss) => return Ok(Err(miss)),
@@ -292,7 +288,7 @@ fn check_with(context: &Context<'_>, request: &Request, policy: &Policy, shared:
             Found::Hit(held) => {
                 let mut candidate = held.candidate;
                 let newest = || super::newest_of(&captured, request);
-                let planned = match streams(context, &mut candidate, store) {
+                let planned = match streams(&mut candidate, store) {
                     Ok(_) => {
                         let found = (&candidate, &newest as &dyn Fn() -> Timestamp);
                         with_outputs(context, store, request, policy, found, Outputs::Plan)?

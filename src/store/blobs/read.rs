@@ -33,7 +33,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`crate::error::Kind::Damaged`] when it is missing or damaged; an I/O error when the process or the system ran out of
-    /// a resource.
+    /// a resource, or when this user may not read it.
     pub(crate) fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
         if is_empty(blob) {
             return Ok(Box::new(io::empty()));
@@ -233,10 +233,11 @@ impl Read for Frames {
     }
 }
 
-/// Maps a read error: the blob is damaged, unless the process or the system ran out of a resource.
+/// Maps a read error: the blob is damaged, unless the process or the system ran out of a resource, or this user may not read it.
 fn failed(blob: &BlobId, error: &io::Error) -> Error {
-    const SHORT: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR];
-    if error.raw_os_error().is_some_and(|errno| SHORT.contains(&errno)) {
+    const OF_PROCESS: &[i32] =
+        &[libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR, libc::EACCES, libc::EPERM];
+    if error.raw_os_error().is_some_and(|errno| OF_PROCESS.contains(&errno)) {
         let source = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
         return Error::io("read", Path::new(&format!("blob {}", blob.short())), source);
     }
