@@ -105,6 +105,10 @@ pub struct Access {
     pub changed_otherwise: bool,
     /// After the run had made it, the run added to it, or read it and changed it again.
     pub reworked: bool,
+    /// After the run had made it, the run appended to it.
+    pub added_to: bool,
+    /// A thread other than the one that first changed it had looked at it, or for it.
+    pub looked_by_another: bool,
     /// It was read, executed or looked at after its first change was to append to it.
     pub used_after_appending: bool,
     /// It was opened for appending by a program that is not an interpreter, and may have asked for its offset.
@@ -150,6 +154,8 @@ impl Access {
         self.listed_own |= other.listed_own;
         self.changed_otherwise |= other.changed_otherwise;
         self.reworked |= other.reworked;
+        self.added_to |= other.added_to;
+        self.looked_by_another |= other.looked_by_another;
         self.used_after_appending |= other.used_after_appending;
         self.appended_by_programs |= other.appended_by_programs;
         self.listed_around.merge(other.listed_around);

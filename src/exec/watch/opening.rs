@@ -94,7 +94,10 @@ impl Observer<'_> {
         match &found {
             Found::Missing => self.missing(path),
             Found::NotDirectory => self.not_directory(path),
-            Found::File(metadata) if self.is_own_by_another_name(path, metadata) => self.own_is_read_as(path),
+            Found::File(metadata) if self.is_own_by_another_name(path, metadata) => {
+                self.follows(path);
+                self.own_is_read_as(path);
+            }
             Found::File(_) if named.as_directory => self.access_seen(path, found.seen()).looked = true,
             Found::File(metadata) if self.process_files == Some(metadata.dev()) => {
                 // Through a link, which means another process there than here.
@@ -106,7 +109,7 @@ impl Observer<'_> {
                 self.access_seen(path, found.seen()).read = true;
                 self.shown_open(path);
             }
-            Found::Directory(metadata) if self.is_own_by_another_name(path, metadata) => {}
+            Found::Directory(metadata) if self.is_own_by_another_name(path, metadata) => self.follows(path),
             Found::Directory(_) => {
                 let real = self.resolver.physical(path, true).path;
                 self.listings.opened(real, path);

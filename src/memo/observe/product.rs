@@ -22,6 +22,13 @@ const fn is_put(access: Access) -> bool {
     matches!(access.first_change, FirstChange::Removed | FirstChange::Put)
 }
 
+/// Whether the run made it by a call that fails where something is. A directory that it had looked for before is only made where it
+/// is missing.
+fn is_exclusive(access: Access, is_file: bool) -> bool {
+    let is_tested_first = access.prior != Prior::Nothing && !is_file;
+    access.first_change == FirstChange::Created && !access.made_where_missing && !is_tested_first
+}
+
 /// Whether a user and group are not our own.
 fn is_of_another((user, group): (u32, u32)) -> bool {
     (user, group) != (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
@@ -283,11 +290,23 @@ impl Observer<'_> {
         let place = |product: &Product| self.run.places.root.join(OsStr::from_bytes(&product.path));
         let is_file = |product: &Product| fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_file());
         let appends = |product: &Product| product.class == ProductClass::Appended && !product.is_tool_state;
-        let any_appends = products.iter().any(appends);
-        for product in products.iter_mut().filter(|product| product.class == ProductClass::Looked) {
-            let adds = any_appends || importer.access(&place(product)).reworked;
+        let any_adds =
+            products.iter().any(|product| appends(product) || importer.access(&place(product)).added_to);
+        for product in products.iter_mut() {
+            let access = importer.access(&place(product));
             let name = product.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            if adds && is_file(product) && self.code_says(&|text| resume::may_test(text, name)) {
+            let is_tested = match product.class {
+                // Another process looked, or the call fails where something is: `ls x || …`, `mkdir lock && …`.
+                ProductClass::Looked if any_adds && access.looked_by_another && is_file(product) => true,
+                ProductClass::Looked if any_adds && is_exclusive(access, is_file(product)) => true,
+                ProductClass::Looked if any_adds || access.reworked => {
+                    is_file(product) && self.code_says(&|text| resume::may_test(text, name))
+                }
+                // `ls | grep -x x || …`
+                ProductClass::Blind => access.added_to && access.listed_around.others,
+                _ => false,
+            };
+            if is_tested {
                 product.class = ProductClass::Consulted;
             }
         }

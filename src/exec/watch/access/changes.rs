@@ -48,8 +48,9 @@ impl Observer<'_> {
         let strangers = !keeps;
         let around = self.listed_around(path);
         if how == How::Replaced && self.led_somewhere(path) {
-            self.used(path, Prior::Consulted);
+            self.was_followed(path);
         }
+        let caller = self.called_by();
         let entry = self.entries.entry(path.to_vec()).or_default();
         entry.access.strangers |= strangers;
         entry.access.changed_by_strangers |= strangers;
@@ -59,7 +60,7 @@ impl Observer<'_> {
             let fate = if overwrites { Fate::Lost } else { Fate::Kept };
             self.witness.about_to_change(as_path(path), fate);
         }
-        let Entry { access, own, read_since, .. } = entry;
+        let Entry { access, own, read_since, looked_by, .. } = entry;
         let is_read = !matches!(how, How::Altered | How::Removed) && std::mem::take(read_since);
         access.reworked |= access.changed && (how == How::Opened || is_read);
         if matches!(how, How::Truncated | How::Emptied | How::Opened) && access.read && *own != Own::Wholly {
@@ -68,10 +69,12 @@ impl Observer<'_> {
         if access.first_change == FirstChange::None {
             access.first_change = first;
             access.listed_around = around;
+            access.looked_by_another = looked_by.is_some_and(|looker| looker != caller);
         } else {
             access.changed_otherwise |= access.first_change != first;
         }
         if first == FirstChange::Appended {
+            access.added_to |= access.changed;
             access.appended_by_programs |= !is_interpreter;
             self.appended.insert(path.to_vec());
         }
@@ -99,14 +102,21 @@ impl Observer<'_> {
         let is_below = |other: &[u8]| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
         // Looked at as a file or directory, it led to one: `[ -d link ]`, `ln -sf file link`.
         let is_used = known.looked || known.read || known.opened || known.listed;
-        is_used || self.entries.keys().any(|other| is_below(other))
+        let is_crossed = self.entries.get(path).is_some_and(|entry| entry.crossed);
+        is_used || is_crossed || self.entries.keys().any(|other| is_below(other))
+    }
+
+    /// The link at `path` led somewhere, whether or not the run has looked at it by its name.
+    fn was_followed(&mut self, path: &[u8]) {
+        self.access(path);
+        self.used(path, Prior::Consulted);
     }
 
     /// The run asked to remove a file or link, found or not. From then on its former state makes no difference, unless it was
     /// consulted before.
     pub(in crate::exec::watch) fn is_to_go(&mut self, path: &[u8]) {
         if self.led_somewhere(path) {
-            self.used(path, Prior::Consulted);
+            self.was_followed(path);
         }
         let (around, removes_trees) = (self.listed_around(path), self.caller().removes_trees);
         let Some(Entry { access, cleared, .. }) = self.entries.get_mut(path) else { return };

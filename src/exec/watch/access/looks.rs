@@ -99,9 +99,11 @@ impl Observer<'_> {
 
     /// `path` was used in this way. Uses before its first change are remembered.
     pub(in crate::exec::watch) fn used(&mut self, path: &[u8], how: Prior) {
-        let entry = self.entries.get_mut(path).map(|entry| &mut entry.access);
-        if let Some(access) = entry.filter(|access| access.first_change == FirstChange::None) {
-            access.prior = access.prior.max(how);
+        let caller = self.called_by();
+        let entry = self.entries.get_mut(path);
+        if let Some(entry) = entry.filter(|entry| entry.access.first_change == FirstChange::None) {
+            entry.access.prior = entry.access.prior.max(how);
+            entry.looked_by = Some(caller);
         }
     }
 
@@ -118,14 +120,19 @@ impl Observer<'_> {
     /// A path is named relative to the open directory `real`. The links by which that directory was opened lead there.
     pub(in crate::exec::watch) fn named_from(&mut self, real: &[u8]) {
         for name in self.listings.not_followed(real) {
-            for link in self.resolver.physical(&name, true).links {
-                if self.is_ignored(&link) || self.is_own(&link) {
-                    continue;
-                }
-                let found = self.resolver.look(&link, false);
-                self.access_seen(&link, found.seen()).looked_at_link = true;
-                self.used(&link, Prior::Consulted);
+            self.follows(&name);
+        }
+    }
+
+    /// The links on the way to `path` lead to what the run uses under its real name.
+    pub(in crate::exec::watch) fn follows(&mut self, path: &[u8]) {
+        for link in self.resolver.physical(path, true).links {
+            if self.is_ignored(&link) || self.is_own(&link) {
+                continue;
             }
+            let found = self.resolver.look(&link, false);
+            self.access_seen(&link, found.seen()).looked_at_link = true;
+            self.used(&link, Prior::Consulted);
         }
     }
 

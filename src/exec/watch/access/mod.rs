@@ -49,6 +49,10 @@ struct Entry {
     cleared: bool,
     /// The run has read it since it changed it last.
     read_since: bool,
+    /// A path went through it and on by `..`.
+    crossed: bool,
+    /// The thread that looked at it last, or for it.
+    looked_by: Option<libc::pid_t>,
     /// Nothing was found there, below a directory that the run had made where nothing was.
     below_new: bool,
 }
@@ -225,7 +229,10 @@ impl<'a> Observer<'a> {
         let named = self.resolver.clean(asked, &mut crossed);
         // A directory that is replaced by a link leads elsewhere, even if the link leads to an equal directory.
         for path in crossed {
-            self.look(&Named { path, as_directory: false }, false);
+            self.look(&Named { path: path.clone(), as_directory: false }, false);
+            if let Some(entry) = self.entries.get_mut(&path) {
+                entry.crossed = true;
+            }
         }
         named
     }

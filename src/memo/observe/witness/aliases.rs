@@ -26,7 +26,18 @@ impl Watcher<'_> {
         let mut aliases = Vec::new();
         for (path, access) in trace.accesses.iter().filter(|(path, _)| path.starts_with(self.root)) {
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-            if access.changed || !names.contains(name) {
+            if access.changed {
+                continue;
+            }
+            // A link that was followed to a file which the run changed.
+            if (access.looked || access.read) && path.is_symlink() {
+                let real = fs::canonicalize(path).unwrap_or_default();
+                if trace.accesses.get(&real).is_some_and(|access| access.changed) {
+                    aliases.push((path.clone(), real));
+                }
+                continue;
+            }
+            if !names.contains(name) {
                 continue;
             }
             let real = directories
@@ -38,21 +49,27 @@ impl Watcher<'_> {
             }
         }
         for (alias, real) in aliases {
-            let Some(links) = self.links_above(&alias) else { continue };
+            let is_link = alias.is_symlink();
+            let Some(links) = self.links_above(&alias, is_link) else { continue };
+            let Some(mut access) = trace.accesses.remove(&alias) else { continue };
             for link in links {
                 trace.accesses.entry(link).or_default().looked_at_link = true;
             }
-            let Some(mut access) = trace.accesses.remove(&alias) else { continue };
+            // What was asked of the link itself stays its own.
+            access.looked_at_link &= !is_link;
             access.prior = if access.read { Prior::Consulted } else { Prior::Looked };
             trace.accesses.entry(real).or_default().merge(access);
         }
     }
 
-    /// The links in the root on the way to the directory of `path`; `None` where the run changed one of them.
-    fn links_above(&self, path: &Path) -> Option<Vec<PathBuf>> {
+    /// The links in the root on the way to the directory of `path`, or with `itself` to what it leads to; `None` where the run
+    /// changed one of them.
+    fn links_above(&self, path: &Path, itself: bool) -> Option<Vec<PathBuf>> {
         let mut links = Vec::new();
-        let above =
-            path.ancestors().skip(1).take_while(|above| above.starts_with(self.root) && *above != self.root);
+        let above = path
+            .ancestors()
+            .skip(usize::from(!itself))
+            .take_while(|above| above.starts_with(self.root) && *above != self.root);
         for above in above {
             let mut at = above.to_path_buf();
             for _ in 0..MOST_LINKS {

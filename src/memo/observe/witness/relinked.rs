@@ -1,8 +1,8 @@
 //! Paths that a run used through a link which it then replaced or removed: they count where the link led when the run began.
 
 use super::super::programs::cleaned;
-use super::Watcher;
-use crate::exec::{Access, Trace};
+use super::{Before, Watcher};
+use crate::exec::{Access, Prior, Trace};
 use crate::record::FileState;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,6 +13,7 @@ impl Watcher<'_> {
     /// After the command has ended: gives such paths the names that they have without the link. The link itself is a product of
     /// the run, and its earlier text counts. Names that the run used after its change are the real ones already.
     pub(super) fn follow_replaced_links(&mut self, trace: &mut Trace) {
+        self.made_links(trace);
         let mut links = Vec::new();
         for (link, before) in &self.before {
             let FileState::Symlink { text } = &before.state else { continue };
@@ -20,8 +21,8 @@ impl Watcher<'_> {
             let target = cleaned(&parent.join(OsStr::from_bytes(text)));
             // Where something on the way was changed as well, the target is not known any more.
             let is_known = parent.ancestors().all(|above| !self.before.contains_key(above))
-                && target.ancestors().all(|above| !self.is_replaced_link(above));
-            if is_known && is_replaced(link, text) {
+                && target.ancestors().all(|above| !self.was_link(above));
+            if is_known {
                 links.push((link.clone(), target));
             }
         }
@@ -71,17 +72,30 @@ impl Watcher<'_> {
         }
     }
 
-    fn is_replaced_link(&self, path: &Path) -> bool {
-        match self.before.get(path).map(|before| &before.state) {
-            Some(FileState::Symlink { text }) => is_replaced(path, text),
-            _ => false,
+    /// Links that the run made where nothing was: what it looked for through them was missing for that reason, and what it finds the
+    /// next time depends on them.
+    fn made_links(&self, trace: &mut Trace) {
+        let is_made = |(path, before): &(&PathBuf, &Before)| {
+            before.state == FileState::Absent && path.is_symlink() && path.starts_with(self.root)
+        };
+        for (link, _) in self.before.iter().filter(is_made) {
+            let below = trace.accesses.range(link.clone()..).take_while(|(path, _)| path.starts_with(link));
+            let below: Vec<PathBuf> = below.skip(1).map(|(path, _)| path.clone()).collect();
+            if below.is_empty()
+                || !below.iter().all(|path| trace.accesses.get(path).is_some_and(|access| access.absent))
+            {
+                continue;
+            }
+            for path in below {
+                trace.accesses.remove(&path);
+            }
+            trace.accesses.entry(link.clone()).or_default().prior = Prior::Consulted;
         }
     }
-}
 
-/// Whether the link at `path` had another text when the run began.
-fn is_replaced(path: &Path, text: &[u8]) -> bool {
-    std::fs::read_link(path).map_or(true, |now| now.as_os_str().as_bytes() != text)
+    fn was_link(&self, path: &Path) -> bool {
+        self.before.get(path).is_some_and(|before| matches!(before.state, FileState::Symlink { .. }))
+    }
 }
 
 /// What follows `link` in a path below it, with the slash.
