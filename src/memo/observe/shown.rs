@@ -3,9 +3,11 @@
 
 use super::asks::mentions;
 use super::importer::Importer;
+use super::session::says;
 use super::{Observer, Run, present};
 use crate::exec::{Access, Shows};
 use crate::hash::entry::What;
+use crate::hash::interpreters;
 use crate::memo::reason::NotKept;
 use crate::profiles::attributes::is_of_system;
 use crate::record::{Evidence, Observation};
@@ -22,7 +24,7 @@ impl Observer<'_> {
         let importer = Importer::new(self.run, self.trace, &self.watcher.made);
         for (path, access) in &self.trace.accesses {
             let shown = access.times_shown || self.run.captured.shows_times || self.function_asks(path);
-            if !shown || access.absent || self.is_ignored(path, *access) {
+            if !shown || access.absent || self.is_ignored(path, *access) || self.is_passed(path) {
                 continue;
             }
             // The importer looks at directories for imports; this does not show what the code asks for.
@@ -37,6 +39,19 @@ impl Observer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether `path` is a directory above the root that only rsync has looked at, which goes through each directory on the way to
+    /// its arguments.
+    fn is_passed(&self, path: &Path) -> bool {
+        let root = self.run.places.root.as_path();
+        let is_above = root.starts_with(path) && path != root;
+        let names = || self.trace.programs.iter().filter_map(|program| program.file_name());
+        is_above
+            && names().any(|name| name == "rsync")
+            && names().all(|name| name == "rsync" || interpreters::is_shell(name))
+            && !self.run.words.iter().any(|word| Path::new(word) == path)
+            && !says(self.run, "..")
     }
 
     /// Whether the function's own code may ask for the times, the owner, the links or the size of `path`. (An interpreter looks
