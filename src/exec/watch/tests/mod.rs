@@ -52,6 +52,7 @@ impl Ran {
             changed_otherwise: false,
             used_after_appending: false,
             appended_by_programs: false,
+            looked_by_another: false,
             ..seen
         }
     }
