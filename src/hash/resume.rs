@@ -179,6 +179,21 @@ pub fn may_test(text: &[u8], name: &[u8]) -> bool {
     }) || is_taken()
 }
 
+/// Whether text goes on in another way where a directory that it makes is there: `mkdir lock && …`, `except FileExistsError`.
+#[must_use]
+pub fn may_lock(text: &[u8]) -> bool {
+    let has = |text: &[u8], part: &str| memmem::find(text, part.as_bytes()).is_some();
+    let mut commands = memmem::find_iter(text, b"mkdir ").map(|at| text.get(at..).unwrap_or_default());
+    let decides = |rest: &[u8]| {
+        let line = rest.split(|byte| matches!(byte, b'\n' | b';')).next().unwrap_or_default();
+        !has(line, " -p") && (has(line, "&&") || has(line, "||"))
+    };
+    TAKEN.iter().any(|taken| has(text, taken))
+        || has(text, "if mkdir")
+        || has(text, "mkdirSync(") && has(text, "catch") && !has(text, "recursive")
+        || commands.any(decides)
+}
+
 /// The path at the start of `text`, if it is written out.
 fn tested(text: &[u8]) -> Option<&[u8]> {
     let (quote, text) = match text.first()? {
@@ -278,6 +293,18 @@ mod tests {
             (false, "echo row >> log"),
         ] {
             assert_eq!(may_test(code.as_bytes(), b"log"), may, "{code}");
+        }
+        for (may, code) in [
+            (true, "mkdir lock 2> /dev/null && echo head > x"),
+            (true, "if mkdir lock; then echo head > x; fi"),
+            (true, "try:\n    os.mkdir('lock')\nexcept FileExistsError:\n    pass"),
+            (true, "try { fs.mkdirSync('lock') } catch { }"),
+            (false, "os.makedirs('out', exist_ok=True)"),
+            (false, "fs.mkdirSync('out', { recursive: true })"),
+            (false, "mkdir -p out && cd out"),
+            (false, "mkdir out; cd out && ls"),
+        ] {
+            assert_eq!(may_lock(code.as_bytes()), may, "{code}");
         }
         let large = "# a comment\n".repeat(100_000);
         assert!(may_resume(None, Path::new("a.py"), format!("{large}exists('ck')\n").as_bytes()));

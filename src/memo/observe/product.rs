@@ -22,11 +22,9 @@ const fn is_put(access: Access) -> bool {
     matches!(access.first_change, FirstChange::Removed | FirstChange::Put)
 }
 
-/// Whether the run made it by a call that fails where something is. A directory that it had looked for before is only made where it
-/// is missing.
-fn is_exclusive(access: Access, is_file: bool) -> bool {
-    let is_tested_first = access.prior != Prior::Nothing && !is_file;
-    access.first_change == FirstChange::Created && !access.made_where_missing && !is_tested_first
+/// Whether the run made it by a call that fails where something is.
+fn is_exclusive(access: Access) -> bool {
+    access.first_change == FirstChange::Created && !access.made_where_missing
 }
 
 /// Whether a user and group are not our own.
@@ -298,7 +296,13 @@ impl Observer<'_> {
             let is_tested = match product.class {
                 // Another process looked, or the call fails where something is: `ls x || …`, `mkdir lock && …`.
                 ProductClass::Looked if any_adds && access.looked_by_another && is_file(product) => true,
-                ProductClass::Looked if any_adds && is_exclusive(access, is_file(product)) => true,
+                ProductClass::Looked if any_adds && is_exclusive(access) => {
+                    let is_directory = fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_dir());
+                    // Most code makes its directories where they are missing (`makedirs(exist_ok=True)`), and cp looks first only
+                    // to open a file in the right way.
+                    let is_asked = || access.prior == Prior::Nothing || self.names("cp -n");
+                    if is_directory { self.code_says(&resume::may_lock) } else { is_asked() }
+                }
                 ProductClass::Looked if any_adds || access.reworked => {
                     is_file(product) && self.code_says(&|text| resume::may_test(text, name))
                 }
