@@ -150,6 +150,11 @@ fn scripts_in_a_directory_that_a_tool_makes_and_lists_count() {
     twin.write("../home/.ipython/profile_default/startup/a.py", "two\n");
     settle();
     call.runs();
+    // Also in a directory that was there when the run began.
+    twin.write("../home/.ipython/profile_default/startup/b.py", "three\n");
+    settle();
+    call.runs();
+    call.hits();
 }
 
 #[test]

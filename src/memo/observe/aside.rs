@@ -36,7 +36,7 @@ pub(super) struct Aside {
     results: FxHashSet<OsString>,
     /// State that describes products.
     describing: FxHashSet<OsString>,
-    /// Directories of tools, made by the run, of which it listed the entries.
+    /// Directories of tools of which the run listed the entries: other names in them count.
     pub(super) listed: BTreeSet<PathBuf>,
 }
 
@@ -198,7 +198,7 @@ impl Finder<'_> {
             Kind::Private => {
                 self.aside.paths.insert(path.as_os_str().to_owned());
                 self.aside.leave_out(&found.base);
-                if found.alone && access.listed_own {
+                if found.alone && (access.listed || access.listed_own) {
                     self.aside.listed.insert(path.to_path_buf());
                 }
                 if !self.aside.existing.contains(&found.base) && self.was_there(&found.base)? {

@@ -66,9 +66,15 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Observes the entries of directories that the run made for a tool, and listed: what is there later, the next run finds.
-    pub(super) fn listings_of_tools(&mut self) -> Result<(), NotKept> {
+    /// Observes the entries of directories of tools that the run listed, without the state in them. Of a directory that it made, what
+    /// is there later is what the next run finds.
+    pub(super) fn listings_of_tools(&mut self, importer: &Importer) -> Result<(), NotKept> {
         for directory in self.aside.listed.clone() {
+            let access = importer.access(&directory);
+            if access.listed {
+                self.listing(&directory, access, importer)?;
+                continue;
+            }
             let aside = self.aside.names(&directory);
             let listed = look::listed(&directory, &aside);
             let (digest, _) = listed.map_err(|error| unread(&directory, error.os_error()))?;

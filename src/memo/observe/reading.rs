@@ -128,7 +128,7 @@ impl Observer<'_> {
             }
         }
         self.listings_before()?;
-        self.listings_of_tools()?;
+        self.listings_of_tools(&importer)?;
         self.digest(&contents, &importer)?;
         self.consulted_after_all(&importer);
         Ok(())
