@@ -144,15 +144,22 @@ pub fn makes_directories(language: Option<LanguageKind>, path: &Path, source: &[
     may && state_use(language, path, source).makes_directories
 }
 
-/// Like [`may_resume`], for a file of the project. A file that cannot be read may do anything, and so may a large program or code
-/// file, which is not read.
+/// Like [`may_resume`], for a file of the project.
 #[must_use]
 pub fn file_may_resume(path: &Path) -> bool {
-    let Ok(found) = fs::metadata(path) else { return true };
-    if found.len() > LARGEST_PARSED {
-        return found.mode() & 0o111 != 0 || path.extension().is_some();
+    text_of_code(path).is_none_or(|text| may_resume(None, path, &text))
+}
+
+/// The text of a file of the project. `None` if it may do anything: it cannot be read, or is a large program or code file. Empty for
+/// another large file, which is data.
+#[must_use]
+pub fn text_of_code(path: &Path) -> Option<Vec<u8>> {
+    let found = fs::metadata(path).ok()?;
+    if found.len() <= LARGEST_PARSED {
+        return fs::read(path).ok();
     }
-    fs::read(path).map_or(true, |bytes| may_resume(None, path, &bytes))
+    let is_code = found.mode() & 0o111 != 0 || path.extension().is_some();
+    (!is_code).then(Vec::new)
 }
 
 /// Whether text contains a test for a file.

@@ -3,6 +3,7 @@
 //! If something is uncertain, the result is not cached.
 
 mod above;
+mod accumulated;
 mod aside;
 mod asks;
 mod background;
@@ -18,6 +19,7 @@ mod made;
 mod own_source;
 mod product;
 mod programs;
+mod project_code;
 mod python_process;
 mod reading;
 mod rights;
@@ -51,6 +53,7 @@ use crate::record::{Circumstances, Evidence, FileState, Observation, Places, Pro
 use aside::Aside;
 use own_source::OwnSources;
 use scope::Scope;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -131,6 +134,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         tables: system::counted_in_part(run, trace, watcher),
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
+        code: OnceCell::new(),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
         asked: asks::asked_by(run.captured),
         timed: Vec::new(),
@@ -214,6 +218,8 @@ struct Observer<'a> {
     contents: Vec<(PathBuf, Option<Evidence>)>,
     /// Sources of the function that were only run, and not read as data.
     own_sources: OwnSources,
+    /// The texts of the project's code that was read, once they are needed; `None` for one that may say anything.
+    code: OnceCell<Vec<Option<Vec<u8>>>>,
     /// Digests of files that were learned before.
     memory: FileMemory<'a>,
     /// Which attributes of files the function's own code asks for.

@@ -3,28 +3,20 @@
 use super::changed::Changed;
 use super::importer::Importer;
 use super::scope::Region;
-use super::session::any_text;
 use super::{Observer, present};
 use crate::exec::{Access, FirstChange, ModeGiven, Prior, Shows};
 use crate::hash::interpreters::interpreter;
 use crate::hash::resume;
 use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
-use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Whether the run removed or replaced what was at a path, before it changed anything there.
 const fn is_put(access: Access) -> bool {
     matches!(access.first_change, FirstChange::Removed | FirstChange::Put)
-}
-
-/// Whether the run made it by a call that fails where something is.
-fn is_exclusive(access: Access) -> bool {
-    access.first_change == FirstChange::Created && !access.made_where_missing
 }
 
 /// Whether a user and group are not our own.
@@ -282,71 +274,6 @@ impl Observer<'_> {
         self.observed.products = products;
     }
 
-    /// Files that the run tested for, where it adds to something: `[ -e log ] || echo head > log; echo row >> log`. The next run
-    /// finds them, and may only add.
-    fn accumulated(&self, products: &mut [Product], importer: &Importer) {
-        let place = |product: &Product| self.run.places.root.join(OsStr::from_bytes(&product.path));
-        let is_file = |product: &Product| fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_file());
-        let appends = |product: &Product| product.class == ProductClass::Appended && !product.is_tool_state;
-        let any_adds =
-            products.iter().any(|product| appends(product) || importer.access(&place(product)).added_to);
-        for product in products.iter_mut() {
-            let access = importer.access(&place(product));
-            let name = product.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            let is_tested = match product.class {
-                // Another process looked, or the call fails where something is: `ls x || …`, `mkdir lock && …`.
-                ProductClass::Looked if any_adds && access.looked_by_another && is_file(product) => true,
-                ProductClass::Looked if any_adds && is_exclusive(access) => {
-                    let is_directory = fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_dir());
-                    // Most code makes its directories where they are missing (`makedirs(exist_ok=True)`), and cp looks first only
-                    // to open a file in the right way.
-                    let is_asked = || access.prior == Prior::Nothing || self.names("cp -n");
-                    if is_directory { self.code_says(&resume::may_lock) } else { is_asked() }
-                }
-                ProductClass::Looked if any_adds || access.reworked => {
-                    is_file(product) && self.code_says(&|text| resume::may_test(text, name))
-                }
-                // `ls | grep -x x || …`
-                ProductClass::Blind => access.added_to && access.listed_around.others,
-                _ => false,
-            };
-            if is_tested {
-                product.class = ProductClass::Consulted;
-            }
-        }
-    }
-
-    /// Products that were two names of one file when the run began, and that it wrote in place: each shows what was written to the
-    /// other.
-    fn linked(&self, products: &mut [Product]) {
-        let file = |product: &Product| {
-            let before =
-                self.watcher.before.get(&self.run.places.root.join(OsStr::from_bytes(&product.path)))?;
-            let is_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
-            before.evidence.filter(|_| product.in_place && is_file).map(|found| (found.device, found.inode))
-        };
-        let files: Vec<_> = products.iter().map(file).collect();
-        for (number, product) in products.iter_mut().enumerate() {
-            let own = files.get(number).copied().flatten();
-            if own.is_some() && files.iter().filter(|other| **other == own).count() > 1 {
-                product.class = ProductClass::Consulted;
-            }
-        }
-    }
-
-    /// Whether a word of the call, or code of the project, is like that.
-    fn code_says(&self, is_so: &dyn Fn(&[u8]) -> bool) -> bool {
-        any_text(self.run, is_so)
-            || self.watcher.made.python.iter().any(|(_, code)| is_so(code))
-            || self.trace.accesses.iter().filter(|(_, access)| access.read && !access.changed).any(
-                |(path, _)| {
-                    self.scope.relative(path).is_some()
-                        && resume::is_code_of_project(path)
-                        && fs::read(path).map_or(true, |bytes| is_so(&bytes))
-                },
-            )
-    }
-
     /// Whether code of the project that the run read tests for files and may use one that exists.
     fn may_resume(&self) -> bool {
         let known: BTreeSet<&Path> =
@@ -372,16 +299,6 @@ impl Observer<'_> {
                 && !known.contains(path.as_path())
                 && resume::file_may_resume(path)
         })
-    }
-
-    /// Whether code of the project contains one of these names.
-    fn names(&self, name: &str) -> bool {
-        self.code_says(&|text| memmem::find(text, name.as_bytes()).is_some())
-    }
-
-    /// Whether code of the project asks for sizes of files.
-    fn names_sizes(&self) -> bool {
-        ["getsize", "st_size", "stat", "du ", "-s ", ".size", "ls -"].iter().any(|name| self.names(name))
     }
 
     /// The names of the run's own products in `directory`; they have their own observations.

@@ -1,0 +1,74 @@
+//! Products that a run makes where they are missing and adds to, and products that are one file: the next run does not make them
+//! again on top of themselves.
+
+use super::Observer;
+use super::importer::Importer;
+use crate::exec::{Access, FirstChange, Prior};
+use crate::hash::resume;
+use crate::record::{FileState, Product, ProductClass};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+/// Whether the run made it by a call that fails where something is.
+fn is_exclusive(access: Access) -> bool {
+    access.first_change == FirstChange::Created && !access.made_where_missing
+}
+
+impl Observer<'_> {
+    /// Files that the run tested for, where it adds to something: `[ -e log ] || echo head > log; echo row >> log`. The next run
+    /// finds them, and may only add.
+    pub(super) fn accumulated(&self, products: &mut [Product], importer: &Importer) {
+        let place = |product: &Product| self.run.places.root.join(OsStr::from_bytes(&product.path));
+        let is_file = |product: &Product| fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_file());
+        let appends = |product: &Product| product.class == ProductClass::Appended && !product.is_tool_state;
+        let any_adds =
+            products.iter().any(|product| appends(product) || importer.access(&place(product)).added_to);
+        for product in products.iter_mut() {
+            let access = importer.access(&place(product));
+            let name = product.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let is_tested = match product.class {
+                // Another process looked, or the call fails where something is: `ls x || …`, `mkdir lock && …`.
+                ProductClass::Looked if any_adds && access.looked_by_another && is_file(product) => true,
+                ProductClass::Looked if any_adds && is_exclusive(access) => {
+                    let is_directory = fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_dir());
+                    // Most code makes its directories where they are missing (`makedirs(exist_ok=True)`), and cp looks first only
+                    // to open a file in the right way.
+                    let is_asked = || access.prior == Prior::Nothing || self.names("cp -n");
+                    if is_directory { self.code_says(&resume::may_lock) } else { is_asked() }
+                }
+                ProductClass::Looked if any_adds || access.reworked => {
+                    is_file(product) && self.code_says(&|text| resume::may_test(text, name))
+                }
+                // `ls | grep -x x || …`
+                ProductClass::Blind => access.added_to && access.listed_around.others,
+                _ => false,
+            };
+            if is_tested {
+                product.class = ProductClass::Consulted;
+            }
+        }
+    }
+
+    /// Products that were two names of one file when the run began, and that it wrote in place: each shows what was written to the
+    /// other.
+    pub(super) fn linked(&self, products: &mut [Product]) {
+        let file = |product: &Product| {
+            let before =
+                self.watcher.before.get(&self.run.places.root.join(OsStr::from_bytes(&product.path)))?;
+            let is_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
+            before.evidence.filter(|_| product.in_place && is_file).map(|found| (found.device, found.inode))
+        };
+        let files: Vec<_> = products.iter().map(file).collect();
+        let mut names: BTreeMap<_, usize> = BTreeMap::new();
+        for file in files.iter().flatten() {
+            *names.entry(*file).or_default() += 1;
+        }
+        for (product, file) in products.iter_mut().zip(&files) {
+            if file.is_some_and(|file| names.get(&file).is_some_and(|count| *count > 1)) {
+                product.class = ProductClass::Consulted;
+            }
+        }
+    }
+}
