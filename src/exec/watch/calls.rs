@@ -5,7 +5,7 @@
 use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::named_calls::{creating, execute, look, look_or_ask, may_use, open, way};
-use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
+use super::places::{Place, behind, place, place_or_open, place_read};
 use super::process::link;
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
@@ -77,11 +77,6 @@ fn take(
         }
         Call::OpenHandle => return Err(Unknown::Hole("a file opened without a path".to_owned())),
         Call::Look(at, follow) => look(stopped, observer, at, stopped.follow(follow))?,
-        Call::FileSystem(at) => {
-            if let Place::Path(named) = place_read_or_open(stopped, observer, at)? {
-                observer.look_at_file_system(&named);
-            }
-        }
         Call::LinkText(at, size) => {
             look(stopped, observer, at, false)?;
             if let Place::Path(named) = place_read(stopped, observer, at)? {

@@ -72,20 +72,6 @@ impl Observer<'_> {
         self.used(path, Prior::Looked);
     }
 
-    /// The run asks on which file system `named` is. That shows no times of it.
-    pub(in crate::exec::watch) fn look_at_file_system(&mut self, named: &Named) {
-        let path = &named.path;
-        let is_plain = !self.is_own(path) && !self.is_ignored(path) && !self.access_known(path).absent;
-        match self.resolver.look(path, true) {
-            found @ (Found::File(_) | Found::Directory(_)) if is_plain => {
-                self.access_seen(path, found.seen()).looked = true;
-                self.used(path, Prior::Looked);
-                self.touched(path);
-            }
-            _ => self.look(named, true),
-        }
-    }
-
     /// The text of a link is read, on which its content at the end may depend. With `by_itself`, not on the way to a real path.
     pub(in crate::exec::watch) fn text_is_read(&mut self, path: &[u8], by_itself: bool) {
         let known = self.access_known(path);

@@ -45,8 +45,6 @@ pub(in crate::exec::watch) enum Call {
     OpenHandle,
     /// Asks for something.
     Look(At, Follow),
-    /// Asks on which file system something is.
-    FileSystem(At),
     /// Reads the text of a link into a buffer of this size.
     LinkText(At, Argument),
     /// Makes a directory the working directory.
