@@ -3,7 +3,7 @@
 //! tsc leaves out the directory of its output, sphinx its own builds, pytest its reports: called again, they do the same work,
 //! although a listing now has the names of their products. What another program made they do find.
 
-use super::state::{is_named, names};
+use super::state::{is_like, is_named, names};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -67,18 +67,6 @@ pub fn builder(program: &Path, words: &[OsString]) -> Option<u8> {
 pub fn is_input(tools: u64, name: &[u8]) -> bool {
     let rows = BUILDERS.iter().enumerate().filter(|(number, _)| tools & 1 << number != 0);
     rows.flat_map(|(_, row)| row.inputs).any(|pattern| is_like(pattern, name))
-}
-
-/// Whether `name` matches `pattern`, in which each `*` stands for anything.
-fn is_like(pattern: &str, name: &[u8]) -> bool {
-    let mut parts = pattern.as_bytes().split(|byte| *byte == b'*');
-    let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else { return false };
-    let Some(end) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = memchr::memmem::find(rest, part) else { return false };
-        rest = rest.get(at + part.len()..).unwrap_or_default();
-    }
-    rest.ends_with(end)
 }
 
 /// Whether `word` is the path of a file `name` in a directory of packages.

@@ -246,19 +246,20 @@ fn matched(pattern: &str, path: &[u8]) -> Option<usize> {
     Some(length)
 }
 
-/// Whether `name` matches `part`, in which one `*` matches anything, and a `#` at the end digits.
-fn is_like(part: &str, name: &[u8]) -> bool {
+/// Whether `name` matches `part`, in which each `*` matches anything, and a `#` at the end digits.
+pub(super) fn is_like(part: &str, name: &[u8]) -> bool {
     if let Some(start) = part.strip_suffix('#') {
         let digits = name.strip_prefix(start.as_bytes());
         return digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
     }
-    match part.split_once('*') {
-        None => part.as_bytes() == name,
-        Some((start, end)) => {
-            let rest = name.strip_prefix(start.as_bytes());
-            rest.is_some_and(|rest| rest.ends_with(end.as_bytes()))
-        }
+    let mut parts = part.as_bytes().split(|byte| *byte == b'*');
+    let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else { return false };
+    let Some(end) = parts.next_back() else { return rest.is_empty() };
+    for between in parts {
+        let Some(at) = memchr::memmem::find(rest, between) else { return false };
+        rest = rest.get(at + between.len()..).unwrap_or_default();
     }
+    rest.ends_with(end)
 }
 
 impl Shown {

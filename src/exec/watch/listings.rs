@@ -43,7 +43,9 @@ impl Listings {
     pub(super) fn not_followed(&mut self, real: &[u8]) -> Vec<Vec<u8>> {
         let Self { names, followed, .. } = self;
         let others = names.get(real).into_iter().flatten().filter(|name| *name != real);
-        others.filter(|name| followed.insert((*name).clone())).cloned().collect()
+        let new: Vec<Vec<u8>> = others.filter(|name| !followed.contains(*name)).cloned().collect();
+        followed.extend(new.iter().cloned());
+        new
     }
 
     /// Thread `tid` looks at `path`.

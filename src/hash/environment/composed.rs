@@ -1,6 +1,6 @@
 //! Finds code that composes names of variables, or reads the environment as a whole, in text of any language.
 //!
-//! A search for spellings, not a parser: the function's own sources are parsed in `language`.
+//! A search for spellings in any language. Shell, Python and JavaScript are also parsed, as the function's own sources are.
 
 use crate::hash::language::{JavaScript, Language, Python, Shell};
 use memchr::memmem;
