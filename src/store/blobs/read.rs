@@ -246,3 +246,24 @@ fn failed(blob: &BlobId, error: &io::Error) -> Error {
         _ => Error::damaged(format!("blob {} is damaged", blob.short())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn only_what_is_wrong_with_the_bytes_is_damage() {
+        let blob = BlobId(crate::digest::Digest::of(b"x"));
+        for (errno, is_damaged) in [
+            (libc::EACCES, false),
+            (libc::EPERM, false),
+            (libc::EMFILE, false),
+            (libc::ENOENT, true),
+            (libc::EIO, true),
+        ] {
+            let error = failed(&blob, &io::Error::from_raw_os_error(errno));
+            assert_eq!(error.kind() == Kind::Damaged, is_damaged, "{error}");
+        }
+    }
+}
