@@ -102,6 +102,21 @@ pub fn is_code_of_project(path: &Path) -> bool {
 
 /// Names by which code learns that something exists when it creates it.
 const TAKEN: &[&str] = &["FileExistsError", "! mkdir", "until mkdir"];
+/// Text by which code asks for a call that fails where a file is.
+const EXCLUSIVE: &[&str] = &[
+    "'x'",
+    "\"x\"",
+    "'xb'",
+    "\"xb\"",
+    "'wx'",
+    "\"wx\"",
+    "O_EXCL",
+    "conv=excl",
+    "noclobber",
+    "no-clobber",
+    "set -C",
+    "cp -n",
+];
 
 /// Whether a source, in this language or that of its name, may test for a file and continue with it.
 #[must_use]
@@ -186,19 +201,28 @@ pub fn may_test(text: &[u8], name: &[u8]) -> bool {
     }) || is_taken()
 }
 
-/// Whether text goes on in another way where a directory that it makes is there: `mkdir lock && …`, `except FileExistsError`.
+/// Whether text goes on in another way where something that it makes is there: `mkdir lock && …`, `except FileExistsError`, or may
+/// ask for a call that fails then (`open(p, "x")`).
 #[must_use]
 pub fn may_lock(text: &[u8]) -> bool {
     let has = |text: &[u8], part: &str| memmem::find(text, part.as_bytes()).is_some();
-    let mut commands = memmem::find_iter(text, b"mkdir ").map(|at| text.get(at..).unwrap_or_default());
-    let decides = |rest: &[u8]| {
-        let line = rest.split(|byte| matches!(byte, b'\n' | b';')).next().unwrap_or_default();
-        !has(line, " -p") && (has(line, "&&") || has(line, "||"))
+    let decides = |command: &str, goes_on_anyway: &dyn Fn(&[u8]) -> bool| {
+        memmem::find_iter(text, command.as_bytes()).any(|at| {
+            let rest = text.get(at..).unwrap_or_default();
+            let line = rest.split(|byte| matches!(byte, b'\n' | b';')).next().unwrap_or_default();
+            let is_condition = at.checked_sub(3).and_then(|start| text.get(start..at)) == Some(b"if ");
+            (is_condition || has(line, "&&") || has(line, "||")) && !goes_on_anyway(line)
+        })
     };
-    TAKEN.iter().any(|taken| has(text, taken))
-        || has(text, "if mkdir")
+    let is_forced = |line: &[u8]| {
+        let mut words = line.split(u8::is_ascii_whitespace);
+        words.any(|word| word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'f'))
+            || has(line, "--force")
+    };
+    TAKEN.iter().chain(EXCLUSIVE).any(|taken| has(text, taken))
         || has(text, "mkdirSync(") && has(text, "catch") && !has(text, "recursive")
-        || commands.any(decides)
+        || decides("mkdir ", &|line| has(line, " -p"))
+        || decides("ln ", &is_forced)
 }
 
 /// The path at the start of `text`, if it is written out.
@@ -306,6 +330,10 @@ mod tests {
             (true, "if mkdir lock; then echo head > x; fi"),
             (true, "try:\n    os.mkdir('lock')\nexcept FileExistsError:\n    pass"),
             (true, "try { fs.mkdirSync('lock') } catch { }"),
+            (true, "ln -s x lock && echo head > x"),
+            (true, "open(p, 'x').write('0')"),
+            (false, "ln -sf x lock && echo done"),
+            (false, "tar xf t.tar; echo row >> log"),
             (false, "os.makedirs('out', exist_ok=True)"),
             (false, "fs.mkdirSync('out', { recursive: true })"),
             (false, "mkdir -p out && cd out"),

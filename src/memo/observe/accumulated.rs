@@ -3,7 +3,7 @@
 
 use super::Observer;
 use super::importer::Importer;
-use crate::exec::{Access, FirstChange, Prior};
+use crate::exec::{Access, FirstChange};
 use crate::hash::resume;
 use crate::record::{FileState, Product, ProductClass};
 use std::collections::BTreeMap;
@@ -31,12 +31,11 @@ impl Observer<'_> {
             let is_tested = match product.class {
                 // Another process looked, or the call fails where something is: `ls x || …`, `mkdir lock && …`.
                 ProductClass::Looked if any_adds && access.looked_by_another && is_file(product) => true,
-                ProductClass::Looked if any_adds && is_exclusive(access) => {
-                    let is_directory = fs::symlink_metadata(place(product)).is_ok_and(|now| now.is_dir());
-                    // Most code makes its directories where they are missing (`makedirs(exist_ok=True)`), and cp looks first only
-                    // to open a file in the right way.
-                    let is_asked = || access.prior == Prior::Nothing || self.names("cp -n");
-                    if is_directory { self.code_says(&resume::may_lock) } else { is_asked() }
+                // Most programs make what is missing by such a call and go on where it fails: `makedirs(exist_ok=True)`, tar, cp.
+                ProductClass::Looked
+                    if any_adds && is_exclusive(access) && self.code_says(&resume::may_lock) =>
+                {
+                    true
                 }
                 ProductClass::Looked if any_adds || access.reworked => {
                     is_file(product) && self.code_says(&|text| resume::may_test(text, name))
