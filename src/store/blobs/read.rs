@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn only_what_is_wrong_with_the_bytes_is_damage() {
-        let blob = BlobId(crate::digest::Digest::of(b"x"));
+        let blob = BlobId(Digest::of(b"x"));
         for (errno, is_damaged) in [
             (libc::EACCES, false),
             (libc::EPERM, false),
