@@ -12,17 +12,18 @@ use crate::exec::start_helper;
 use crate::hash::capture::{self, Captured};
 use crate::hash::holds::Present;
 use crate::hash::request::Request;
-use crate::record::{Commit, Content, FileState, Observation, OutputTree, Recall, questions};
+use crate::record::{Commit, Content, FileState, Observation, OutputKind, OutputTree, Recall, questions};
 use crate::remote::carrier::{Blob, Failure, Name};
 use crate::remote::journal::{Asked, Journal};
 use crate::remote::keys::PublicKey;
 use crate::remote::records::{self, Kind, MOST_BODIES, Shared};
 use crate::remote::toolchain::Token;
 use crate::remote::{Opened, Remote, portable, tier};
-use crate::store::{Foreign, QuestionSet, Store};
+use crate::store::{Arrival, Foreign, QuestionSet, Store};
 use std::cell::OnceCell;
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
 /// Most questions of a set.
@@ -266,12 +267,20 @@ impl Seeking<'_> {
         for bytes in &shared.inline {
             self.store.put(bytes)?;
         }
-        for blob in &blobs {
-            if !self.fetch(opened, blob)? {
+        // The list of outputs first: it says which blobs become files.
+        let (lists, others): (Vec<&Blob>, Vec<&Blob>) =
+            blobs.iter().partition(|blob| commit.outputs.is_some_and(|tree| tree.blob.0.as_bytes() == &blob.digest));
+        for blob in lists {
+            if !self.fetch(opened, blob, false)? {
                 return Ok(false);
             }
         }
         let outputs = self.tree_of(&commit)?;
+        for blob in others {
+            if !self.fetch(opened, blob, self.becomes_file(outputs.as_ref(), blob))? {
+                return Ok(false);
+            }
+        }
         let foreign = Foreign {
             manifest: captured.manifest.to_bytes(),
             tags: vec![(FROM.to_owned(), shown.to_owned())],
@@ -284,22 +293,38 @@ impl Seeking<'_> {
     }
 
     /// Whether a blob is in the store, now at the latest.
-    fn fetch(&self, opened: &mut Opened, blob: &Blob) -> Result<bool, Trouble> {
+    fn fetch(&self, opened: &mut Opened, blob: &Blob, becomes_file: bool) -> Result<bool, Trouble> {
         let content = Content { blob: BlobId(Digest::from_bytes(blob.digest)), size: blob.size };
         if self.store.has(&content) {
             return Ok(true);
         }
-        let file: File = self.store.scratch()?;
-        if !opened.carrier().fetch(blob, &file)? {
+        let (carrier, mut fetched) = (opened.carrier(), Ok(false));
+        let received = self.store.receive(blob.size, becomes_file, &mut |file| {
+            let restarts = carrier.restarts();
+            fetched = carrier.fetch(blob, file);
+            Arrival::of(matches!(fetched, Ok(true)), carrier.restarts() != restarts)
+        });
+        if !fetched? {
             return Ok(false);
         }
-        let (found, _) = self.store.take_file(&file, b"")?;
-        if found == content {
+        if received? == Some(content) {
             Ok(true)
         } else {
             let words = format!("the bytes of blob {} are others", content.blob.short());
             Err(Trouble::Cache(Failure::Invalid(words)))
         }
+    }
+
+    /// Whether a replay will write a file with these bytes: it is an output, and no file of this size is there.
+    fn becomes_file(&self, outputs: Option<&OutputTree>, blob: &Blob) -> bool {
+        let root = &self.request.places.root;
+        outputs.is_some_and(|tree| {
+            tree.entries().iter().any(|entry| {
+                let OutputKind::File { content, sparse: false, .. } = &entry.kind else { return false };
+                let there = || std::fs::symlink_metadata(root.join(OsStr::from_bytes(&entry.path)));
+                content.blob.0.as_bytes() == &blob.digest && !there().is_ok_and(|there| there.len() == blob.size)
+            })
+        })
     }
 
     fn tree_of(&self, commit: &Commit) -> Result<Option<OutputTree>, Trouble> {

@@ -82,11 +82,17 @@ pub trait Carrier {
     /// Any [`Failure`].
     fn missing(&mut self, blobs: &[Blob]) -> Result<Vec<Blob>, Failure>;
 
-    /// Writes a blob to `to`, which is empty. `false` if it is not there. The caller verifies the digest.
+    /// Writes a blob to `to`, which is empty, from the first byte to the last: other threads read what is there already.
+    /// `false` if it is not there. The caller verifies the digest.
     ///
     /// # Errors
     /// Any [`Failure`].
     fn fetch(&mut self, blob: &Blob, to: &File) -> Result<bool, Failure>;
+
+    /// How often a blob was fetched again from its beginning, into the same file.
+    fn restarts(&self) -> u64 {
+        0
+    }
 
     /// Adds a blob that `from` holds; one that is there stays.
     ///

@@ -66,13 +66,14 @@ pub struct Client {
     pause: Option<Pause>,
     look_up: Duration,
     stream: Option<UnixStream>,
+    restarts: u64,
 }
 
 impl Client {
     /// The shared cache at `url`.
     pub fn new(url: &str, settings: &Settings) -> Self {
         let look_up = LOOK_UP * settings.patience();
-        Self { place: Place::new(url, settings), pauses: true, pause: None, look_up, stream: None }
+        Self { place: Place::new(url, settings), pauses: true, pause: None, look_up, stream: None, restarts: 0 }
     }
 
     /// The server at `url`, which is asked each time, however often it failed.
@@ -165,9 +166,11 @@ impl Client {
                 }
                 Err(error) => last = error.to_string(),
             }
-            if matches!(request, Request::Execute(_)) {
+            match (request, file) {
                 // The command may have begun.
-                break;
+                (Request::Execute(_), _) => break,
+                (Request::Fetch(_), Some(file)) if file.set_len(0).is_ok() => self.restarts += 1,
+                _ => {}
             }
         }
         Err(Failure::Unreachable(format!("cashet-remote ended: {last}")))
@@ -241,6 +244,10 @@ impl Carrier for Client {
 
     fn fetch(&mut self, blob: &Blob, to: &File) -> Result<bool, Failure> {
         self.done(&Request::Fetch(*blob), Some(to))
+    }
+
+    fn restarts(&self) -> u64 {
+        self.restarts
     }
 
     fn add_blob(&mut self, blob: &Blob, from: &File) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use crate::digest::BlobId;
 use crate::error::{Error, Result};
 use crate::record::Content;
+use crate::store::{Arrival, Spare};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -68,6 +69,31 @@ pub trait BlobStore: Sync {
     fn scratch(&self) -> Result<File> {
         tempfile::tempfile()
             .map_err(|source| Error::io("write to", Path::new("the temporary directory"), source))
+    }
+
+    /// Stores a blob of `size` bytes that `fill` writes to an empty file, from the first to the last. `None` where nothing
+    /// arrives. With `wants_spare`, [`BlobStore::take_spare`] may have a second copy.
+    ///
+    /// # Errors
+    /// When writing to the store fails, or another number of bytes arrives.
+    fn receive(
+        &self,
+        size: u64,
+        wants_spare: bool,
+        fill: &mut dyn FnMut(&File) -> Arrival,
+    ) -> Result<Option<Content>> {
+        let _ = (size, wants_spare);
+        let file = self.scratch()?;
+        match fill(&file) {
+            Arrival::Nothing => Ok(None),
+            _ => self.take_file(&file, b"").map(|(content, _)| Some(content)),
+        }
+    }
+
+    /// A second copy of a blob that was received, if there is one; once.
+    fn take_spare(&self, blob: &BlobId) -> Option<Spare> {
+        let _ = blob;
+        None
     }
 
     /// Stores bytes that are in memory.

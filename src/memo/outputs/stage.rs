@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::unfinished::{self, Begun, Note, STAGE};
 use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
-use crate::store::{BlobStore, Workspace};
+use crate::store::{BlobStore, Spare, Workspace};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
-use rustix::fs::{fchmod, fchown, fstat, futimens, linkat, openat, symlinkat, utimensat};
+use rustix::fs::{fchmod, fchown, fstat, futimens, linkat, openat, renameat, symlinkat, utimensat};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -92,13 +92,18 @@ impl<'a> Stage<'a> {
         let parent = self.parent.clone();
         let refused = |errno| blocked("change a file below", &parent, errno);
         let (directory, name) = self.open()?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let opened = openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
-        let mut to = File::from(opened.map_err(|errno| blocked("create a file below", &parent, errno))?);
         let (OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. }) = &entry.kind else {
             return Err(RestoreError::Blocked(not_a_file()));
         };
-        write_bytes(blobs, &entry.kind, &mut to, &mut self.buffer, advance)?;
+        let to = if let Some(spare) = moved_spare(blobs, &entry.kind, (directory, &name)) {
+            spare
+        } else {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let opened = openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
+            let mut to = File::from(opened.map_err(|errno| blocked("create a file below", &parent, errno))?);
+            write_bytes(blobs, &entry.kind, &mut to, &mut self.buffer, advance)?;
+            to
+        };
         set_own(&to, &entry.attributes).map_err(refused)?;
         if let Some(Kept { owners: (user, group), .. }) = kept {
             let stat = fstat(&to).map_err(refused)?;
@@ -149,6 +154,17 @@ impl<'a> Stage<'a> {
 /// The error for an entry that is not a file.
 pub(super) fn not_a_file() -> Error {
     Error::usage("it is not a file")
+}
+
+/// The second copy of a file that has just been received, moved to a name in the staging directory. `None` where there is none, or
+/// where it is on another file system.
+fn moved_spare(blobs: &dyn BlobStore, kind: &OutputKind, (directory, name): (BorrowedFd<'_>, &str)) -> Option<File> {
+    let OutputKind::File { content, sparse: false, .. } = kind else { return None };
+    let Spare { file, path } = blobs.take_spare(&content.blob)?;
+    renameat(CWD, &*path, directory, name).ok()?;
+    // Nothing is left to remove.
+    path.keep().ok();
+    Some(file)
 }
 
 /// Writes the bytes of a recorded file to `to`, which is empty, with its holes. Calls `advance` with the number of bytes written so

@@ -6,6 +6,7 @@
 mod copy;
 mod packed;
 mod read;
+mod receive;
 mod segments;
 mod spill;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod write;
 pub use copy::copy_file;
 #[cfg(any(test, fuzzing))]
 pub(crate) use packed::{decompress, read_any};
+pub use receive::{Arrival, Spare};
 pub(crate) use segments::threads;
 pub(crate) use walk::Stored;
 pub(crate) use write::{Staged, Writer};
@@ -26,7 +28,7 @@ use super::pending::{Pending, Runs};
 use crate::digest::{BlobId, Digest};
 use crate::error::Result;
 use crate::record::Content;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{LazyLock, Mutex};
 
 /// Blobs up to this size, in bytes, are kept in memory, compressed immediately if that pays, and read whole.
@@ -53,6 +55,8 @@ pub(crate) struct Blobs {
     /// The runs of this process that use this value.
     pub(crate) runs: Runs,
     added: Mutex<BTreeMap<BlobId, Added>>,
+    /// Second copies of received blobs.
+    spares: Mutex<HashMap<BlobId, Spare>>,
 }
 
 /// Disk use of a blob that this process put in place.
@@ -74,6 +78,7 @@ impl Blobs {
             pending: Mutex::default(),
             runs: Runs::default(),
             added: Mutex::default(),
+            spares: Mutex::default(),
         }
     }
 

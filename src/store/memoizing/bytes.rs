@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::record::Content;
 use crate::store::LocalStore;
 use crate::store::blobs::is_empty;
-use crate::store::{BlobStore, BlobWriter};
+use crate::store::{Arrival, BlobStore, BlobWriter, Spare};
 use std::fs::File;
 use std::io::{Read, Write};
 
@@ -36,6 +36,20 @@ impl BlobStore for LocalStore {
         self.ready()?;
         let directory = self.layout().temporary();
         tempfile::tempfile_in(&directory).map_err(|source| Error::io("write to", &directory, source))
+    }
+
+    fn receive(
+        &self,
+        size: u64,
+        wants_spare: bool,
+        fill: &mut dyn FnMut(&File) -> Arrival,
+    ) -> Result<Option<Content>> {
+        self.ready()?;
+        self.blobs.receive(size, wants_spare, fill)
+    }
+
+    fn take_spare(&self, blob: &BlobId) -> Option<Spare> {
+        self.blobs.take_spare(blob)
     }
 
     fn put(&self, bytes: &[u8]) -> Result<Content> {

@@ -21,7 +21,7 @@ use crate::hash::user_digests;
 use crate::memo::foreign;
 use crate::memo::{self, Checked, Context, Mode, Policy, Statuses, WrittenHits};
 use crate::record::{Commit, Content, OutputTree, Termination};
-use crate::store::Store;
+use crate::store::{Arrival, Store};
 use inputs::Inputs;
 use predict::variables;
 use serde_json::Value;
@@ -133,7 +133,7 @@ struct Execution<'a> {
     there: There<'a>,
 }
 
-impl Execution<'_> {
+impl<'a> Execution<'a> {
     fn rounds(&mut self, report: &Path) -> Result<Done> {
         let name = self.there.name().to_owned();
         let mut missed = String::new();
@@ -198,7 +198,7 @@ impl Execution<'_> {
         self.there.run(shipped, &self.variables, (Path::new(&directory), self.call.words, manifest))
     }
 
-    fn store(&self) -> Result<&dyn Store> {
+    fn store(&self) -> Result<&'a dyn Store> {
         self.context.store.ok_or_else(|| Error::new(Kind::Other, "there is no store"))
     }
 
@@ -208,10 +208,14 @@ impl Execution<'_> {
         if store.has(content) {
             return Ok(());
         }
-        let file = store.scratch()?;
-        self.there.fetch(content, &file)?;
-        let (found, _) = self.store()?.take_file(&file, b"")?;
-        if found == *content { Ok(()) } else { Err(other_bytes(content)) }
+        let mut fetched = Ok(());
+        let received = store.receive(content.size, true, &mut |file| {
+            let restarts = self.there.restarts();
+            fetched = self.there.fetch(content, file);
+            Arrival::of(fetched.is_ok(), self.there.restarts() != restarts)
+        });
+        fetched?;
+        if received? == Some(*content) { Ok(()) } else { Err(other_bytes(content)) }
     }
 
     /// Takes the result in, and replays it here.

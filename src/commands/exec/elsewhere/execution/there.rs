@@ -181,6 +181,11 @@ impl<'a> There<'a> {
         Ok(())
     }
 
+    /// How often a file was fetched again from its beginning.
+    pub(super) fn restarts(&self) -> u64 {
+        self.client.restarts()
+    }
+
     /// Writes a blob to a file.
     ///
     /// # Errors
