@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 /// The rights to read and write.
 const READ_AND_WRITE: u32 = 0o6;
+/// The right to enter a directory.
+const ENTER: u32 = 0o1;
 
 /// Permission bits that programs request by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
@@ -34,6 +36,7 @@ pub(super) fn apply_to(path: &Path, metadata: &Metadata, state: FileState, rule:
     // Root may write everywhere. That counts only if the run asked for it.
     let seen = if rule.by_rights { all & !0o2 | mode >> 6 & 0o2 } else { 0 };
     let rights = seen & !asked | all & asked;
+    let rights = if rule.passed { rights & ENTER } else { rights };
     state.with_rule(rule, bits, rights)
 }
 

@@ -23,6 +23,19 @@ const ENV_FAMILY: &[(&str, &str)] = &[
     ("swiftenv", "swift"),
 ];
 
+/// Whether `path` belongs to the code of such a manager. Of the environment it takes, by computed names, only its own variables.
+#[must_use]
+pub fn is_manager(path: &Path) -> bool {
+    let (Some(name), Some(place)) = (path.file_name(), path.parent()) else { return false };
+    let is_one = |(manager, _): &&(&str, &str)| {
+        name.as_bytes()
+            .strip_prefix(manager.as_bytes())
+            .is_some_and(|rest| rest.first().is_none_or(|first| *first == b'-'))
+            && place.join(manager).is_file()
+    };
+    place.ends_with("libexec") && ENV_FAMILY.iter().any(|known| is_one(&known))
+}
+
 /// Number of bytes of a shim that identify it.
 const SHIM_HEAD: u64 = 4096;
 

@@ -242,10 +242,13 @@ fn grounds(
                 ProductClass::Blind | ProductClass::Looked => {
                     Grounds::Free { keeps_mode: product.in_place && !product.attributes_set }
                 }
-                _ => Grounds::Observed,
+                _ => {
+                    let is_kept = product.in_place && !product.attributes_set;
+                    Grounds::Observed { keeps_mode: is_kept && product.before.mode_is_left() }
+                }
             }
         } else if observed.contains(path) {
-            Grounds::Observed
+            Grounds::Observed { keeps_mode: false }
         } else {
             Grounds::Emptied
         }

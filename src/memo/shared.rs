@@ -268,8 +268,9 @@ impl Seeking<'_> {
             self.store.put(bytes)?;
         }
         // The list of outputs first: it says which blobs become files.
-        let (lists, others): (Vec<&Blob>, Vec<&Blob>) =
-            blobs.iter().partition(|blob| commit.outputs.is_some_and(|tree| tree.blob.0.as_bytes() == &blob.digest));
+        let (lists, others): (Vec<&Blob>, Vec<&Blob>) = blobs
+            .iter()
+            .partition(|blob| commit.outputs.is_some_and(|tree| tree.blob.0.as_bytes() == &blob.digest));
         for blob in lists {
             if !self.fetch(opened, blob, false)? {
                 return Ok(false);
@@ -322,7 +323,8 @@ impl Seeking<'_> {
             tree.entries().iter().any(|entry| {
                 let OutputKind::File { content, sparse: false, .. } = &entry.kind else { return false };
                 let there = || std::fs::symlink_metadata(root.join(OsStr::from_bytes(&entry.path)));
-                content.blob.0.as_bytes() == &blob.digest && !there().is_ok_and(|there| there.len() == blob.size)
+                content.blob.0.as_bytes() == &blob.digest
+                    && !there().is_ok_and(|there| there.len() == blob.size)
             })
         })
     }

@@ -11,6 +11,10 @@ const COPY_MODES: &[&str] = &[
     "lz4", "lzop", "compress", "brotli",
 ];
 
+/// Programs that set no other modes than those of the files that they work on.
+pub const COPY_ONE_MODE: &[&str] =
+    &["patch", "gpatch", "sed", "gsed", "strip", "objcopy", "gzip", "bzip2", "xz", "lzma", "zstd", "lz4"];
+
 /// Programs with several tools; the first or second word names the tool.
 pub const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils", "uutils", "sbase-box", "ubase-box"];
 /// Of those, the ones that run their tools in forked processes, without executing a program.
@@ -107,6 +111,27 @@ pub fn accepts_directories(name: &OsStr, words: &[OsString]) -> bool {
     }
 }
 
+/// Whether `env` with these words starts a program, and so prints nothing.
+#[must_use]
+pub fn env_starts_a_program(words: &[OsString]) -> bool {
+    let mut words = words.iter().skip(1).map(|word| word.as_bytes());
+    while let Some(word) = words.next() {
+        match word {
+            b"-u" | b"-C" | b"-a" | b"-f" | b"-P" | b"--unset" | b"--chdir" | b"--argv0" | b"--file" => {
+                words.next();
+            }
+            b"--" => return words.any(|word| !word.contains(&b'=')),
+            // It splits a text into words, which it also may fill in.
+            [b'-', b'S', ..] | [b'-', b'v', b'S', ..] => return false,
+            _ if word.starts_with(b"--split") => return false,
+            [b'-', ..] => {}
+            _ if word.contains(&b'=') => {}
+            _ => return true,
+        }
+    }
+    false
+}
+
 /// Whether a program with these words removes whatever there is, directories included: `rm -r`.
 #[must_use]
 pub fn removes_trees(name: &OsStr, words: &[OsString]) -> bool {
@@ -183,7 +208,7 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         b"cp" | b"gcp" => letters(b"pau") || long(&["--preserve", "--archive", "--update"]),
         b"mv" | b"gmv" => letters(b"u") || long(&["--update"]),
         b"install" => letters(b"p") || long(&["--preserve-timestamps"]),
-        b"tree" => letters(b"Dtcr"),
+        b"tree" => letters(b"Dtcr") || long(&["--sort", "--timefmt"]),
         b"test" | b"[" => long(&["-O", "-G", "-N", "-nt", "-ot", "-ef"]),
         b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
         _ => false,
@@ -215,7 +240,7 @@ fn shows_content_alone(words: &[OsString]) -> bool {
 #[must_use]
 pub fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
     if named(name, COPY_MODES) {
-        return !writes_to_stdout(words);
+        return !writes_to_stdout(words) && !(named(name, COPY_ONE_MODE) && names_what_is_here(words));
     }
     let begins = |sought: &[&str]| {
         words.iter().any(|word| sought.iter().any(|sought| word.as_bytes().starts_with(sought.as_bytes())))
@@ -229,6 +254,15 @@ pub fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
             || words.iter().any(|word| has_letter(word.as_bytes(), b'F'));
     }
     named(name, &["find", "gfind", "bfs"]) && begins(&["-perm", "-ls", "-fls", "-printf", "-fprintf"])
+}
+
+/// Whether all arguments name something at or below the present directory: what has another place may be another's.
+#[must_use]
+pub fn names_what_is_here(arguments: &[OsString]) -> bool {
+    arguments.iter().all(|word| {
+        let word = word.as_bytes();
+        !word.starts_with(b"/") && memchr::memmem::find(word, b"..").is_none()
+    })
 }
 
 /// Whether the options of a compression program make it write to standard output, or only test files.

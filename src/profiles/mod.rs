@@ -4,6 +4,7 @@
 
 pub mod attributes;
 pub mod builders;
+pub mod colours;
 pub mod git_index;
 pub mod makefile;
 pub mod randomness;

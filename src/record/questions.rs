@@ -70,13 +70,14 @@ fn form_of(state: &FileState) -> u64 {
 }
 
 /// The number of a rule for modes: 0 if only the rights of the present user count, 1 if all bits count; otherwise 2 plus the rights
-/// that were asked for (0 to 7), plus 8 if the bits before the umask count, plus 16 if only the user's rights count of the others.
+/// that were asked for (0 to 7), plus 8 if the bits before the umask count, plus 16 if only the user's rights count of the others, plus
+/// 32 if of those only the right to enter counts.
 fn number_of(rule: ModeRule) -> u64 {
     match rule {
-        ModeRule { by_rights: true, asked: 0, fresh: false } => 0,
-        ModeRule { by_rights: false, asked: 0, fresh: false } => 1,
-        ModeRule { by_rights, asked, fresh } => {
-            2 + u64::from(asked) + 8 * u64::from(fresh) + 16 * u64::from(by_rights)
+        ModeRule { by_rights: true, asked: 0, fresh: false, passed: false } => 0,
+        ModeRule { by_rights: false, asked: 0, fresh: false, passed: false } => 1,
+        ModeRule { by_rights, asked, fresh, passed } => {
+            2 + u64::from(asked) + 8 * u64::from(fresh) + 16 * u64::from(by_rights) + 32 * u64::from(passed)
         }
     }
 }
@@ -84,12 +85,12 @@ fn number_of(rule: ModeRule) -> u64 {
 /// The rule with this number.
 fn rule_of(number: u64) -> ModeRule {
     match number {
-        0 => ModeRule { by_rights: true, asked: 0, fresh: false },
-        1 => ModeRule { by_rights: false, asked: 0, fresh: false },
+        0 => ModeRule { by_rights: true, ..ModeRule::default() },
+        1 => ModeRule::default(),
         more => {
             let bits = more.wrapping_sub(2);
             let asked = u8::try_from(bits & 7).unwrap_or_default();
-            ModeRule { by_rights: bits & 16 != 0, asked, fresh: bits & 8 != 0 }
+            ModeRule { by_rights: bits & 16 != 0, asked, fresh: bits & 8 != 0, passed: bits & 32 != 0 }
         }
     }
 }

@@ -59,6 +59,8 @@ const BY_RIGHTS: u32 = 1 << 19;
 const ASKED_AT: u32 = 20;
 /// In a mode: the permission bits are those before the umask was applied.
 const FRESH: u32 = 1 << 23;
+/// In the mode of a directory: of the rights of the present user, only the one to enter it counts.
+const PASSED: u32 = 1 << 24;
 
 /// Which part of the permission bits of a file counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +71,9 @@ pub struct ModeRule {
     pub asked: u8,
     /// Whether the bits come from the usual ones (0666, 0777) by the umask. Then the usual ones count.
     pub fresh: bool,
+    /// Of the rights of the present user, only the one to enter: of a directory that was looked at on the way to something below
+    /// it. Only together with `by_rights`.
+    pub passed: bool,
 }
 
 impl FileState {
@@ -100,12 +105,13 @@ impl FileState {
     #[must_use]
     pub const fn mode_rule(&self) -> ModeRule {
         let (Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode }) = self else {
-            return ModeRule { by_rights: false, asked: 0, fresh: false };
+            return ModeRule { by_rights: false, asked: 0, fresh: false, passed: false };
         };
         ModeRule {
             by_rights: *mode & BY_RIGHTS != 0,
             asked: (*mode >> ASKED_AT & 0o7) as u8,
             fresh: *mode & FRESH != 0,
+            passed: *mode & PASSED != 0,
         }
     }
 
@@ -125,6 +131,7 @@ impl FileState {
                 | flag(rule.by_rights, BY_RIGHTS)
                 | u32::from(rule.asked & 0o7) << ASKED_AT
                 | flag(rule.fresh, FRESH)
+                | flag(rule.passed, PASSED)
                 | flag(rule.by_rights || rule.asked != 0, (rights & 0o7) << RIGHTS_AT);
         }
         self

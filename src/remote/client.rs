@@ -73,7 +73,14 @@ impl Client {
     /// The shared cache at `url`.
     pub fn new(url: &str, settings: &Settings) -> Self {
         let look_up = LOOK_UP * settings.patience();
-        Self { place: Place::new(url, settings), pauses: true, pause: None, look_up, stream: None, restarts: 0 }
+        Self {
+            place: Place::new(url, settings),
+            pauses: true,
+            pause: None,
+            look_up,
+            stream: None,
+            restarts: 0,
+        }
     }
 
     /// The server at `url`, which is asked each time, however often it failed.

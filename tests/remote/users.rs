@@ -158,6 +158,11 @@ fn root_and_a_user_execute_nothing_twice() {
         let private = team.base.path().join("private");
         fs::create_dir(&private).unwrap();
         fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+        // Everybody may pass through this directory, and only root may list it.
+        let passed = team.base.path().join("passed");
+        fs::create_dir_all(passed.join("below")).unwrap();
+        fs::write(passed.join("below/data"), "data\n").unwrap();
+        fs::set_permissions(&passed, fs::Permissions::from_mode(0o711)).unwrap();
         let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", private.display());
         let machine = |name: &str| team.machine(name, &settings).with("CASHET_SIGNING_KEY", &secret);
         let root = User { machine: machine("root"), is_root: true, umask: "022", path: &path, loader: None };
@@ -168,7 +173,9 @@ fn root_and_a_user_execute_nothing_twice() {
         first.prepare();
         second.prepare();
         let mut missed = Vec::new();
-        for words in COMMANDS {
+        let data = passed.join("below/data");
+        let resolves = ["sh", "-c", "realpath \"$1\"; cat \"$1\"", "sh", data.to_str().unwrap()];
+        for words in COMMANDS.iter().copied().chain([&resolves[..]]) {
             let (recorded, said) = first.exec(words);
             assert!(said.contains("miss · "), "{words:?}: {said}");
             let executed = team.executions();
@@ -177,6 +184,15 @@ fn root_and_a_user_execute_nothing_twice() {
                 missed.push(format!("{words:?}: {said}"));
             }
             assert_eq!(recorded, replayed, "{words:?}");
+        }
+        // What only one of them may do is done again.
+        for question in ["ls \"$1\" > /dev/null 2>&1", "test -r \"$1\"", "test -w \"$1\""] {
+            let script = format!("realpath \"$1/below\"; {question} && echo yes || echo no");
+            let words = ["sh", "-c", &script, "sh", passed.to_str().unwrap()];
+            for user in [first, second] {
+                let expected = if user.is_root { "yes" } else { "no" };
+                assert_eq!(user.exec(&words).0.lines().last(), Some(expected), "{question}");
+            }
         }
         assert!(missed.is_empty(), "root first: {root_is_first}\n{}", missed.join("\n"));
     }

@@ -36,15 +36,16 @@ pub(in crate::hash) fn shows(found: &Found, state: &FileState, evidence: Option<
         (FileState::Directory { mode }, Ok(found)) => {
             is_directory(found)
                 && found.mode & 0o7777 == *mode & 0o7777
-                && state.rights().is_none_or(|rights| is_for_owner(found, rights))
+                && state.rights().is_none_or(|rights| is_for_owner(found, rights, rule.passed))
         }
         _ => proves(found, evidence),
     }
 }
 
-/// Whether these rights to read and enter are those of the owner, which are also ours.
-fn is_for_owner(found: &Evidence, rights: u32) -> bool {
-    found.viewer == 0 && found.mode >> 6 & 0o5 == rights & 0o5
+/// Whether these rights to read and enter, or only to enter, are those of the owner, which are also ours.
+fn is_for_owner(found: &Evidence, rights: u32, passed: bool) -> bool {
+    let counts = if passed { 0o1 } else { 0o5 };
+    found.viewer == 0 && found.mode >> 6 & counts == rights & counts
 }
 
 fn is_directory(found: &Evidence) -> bool {

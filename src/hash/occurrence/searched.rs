@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use std::os::unix::ffi::OsStrExt;
 
 /// First field of the remembered table.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// By path: the file's evidence, and the indices of the names that it contains.
 pub(super) type Table = FxHashMap<Vec<u8>, (Evidence, Vec<usize>)>;
@@ -22,6 +22,7 @@ impl NameSearch {
             .text("cashet: files searched for names")
             .unsigned(VERSION)
             .option(root.as_ref())
+            .flag(self.has_colours)
             .list(&self.names);
         RequestId(Digest::of(&encoder.finish()))
     }

@@ -65,7 +65,7 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
     // The script of an interpreter is its first argument that is not an option.
     let script = rest.iter().find(|word| !word.as_bytes().starts_with(b"-"));
     let runs = |name: &str| script.is_some_and(|script| base(script) == name);
-    if is("git") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
+    if is("git") || is("terraform") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
         return None;
     }
     // Only with targets of its rules, which are known by name.
@@ -80,7 +80,7 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
         return Some(&[".java", ".class", ".jar"]);
     }
     // These compare times only where their words say so.
-    if let Some(name) = ["ls", "find"].into_iter().find(|name| is(name)) {
+    if let Some(name) = ["ls", "find", "tree"].into_iter().find(|name| is(name)) {
         return any(shows_times(OsStr::new(name), rest));
     }
     // What it shows of packages is in the files that describe them.
@@ -188,12 +188,15 @@ mod tests {
             ("/usr/bin/busybox", "cat x", Shows::AsNamed),
             ("/usr/bin/busybox", "sh -c x", Shows::AsNamed),
             ("/usr/bin/toybox", "xargs ls", Shows::Times),
-            ("/usr/bin/gzip", "gzip -kn x", Shows::Modes),
+            // It copies the mode of what it reads, which is followed.
+            ("/usr/bin/gzip", "gzip -kn x", Shows::Nothing),
+            ("/usr/bin/gzip", "gzip -kn ../x", Shows::Modes),
+            ("/usr/bin/pigz", "pigz -kn x", Shows::Modes),
             ("/usr/bin/gzip", "gzip x", Shows::Times),
             ("/usr/bin/gzip", "gzip -nc x", Shows::Nothing),
             ("/usr/bin/gzip", "gzip -dc x", Shows::Nothing),
-            ("/usr/bin/gzip", "gzip -n -S.c x", Shows::Modes),
-            ("/usr/bin/xz", "xz -kCcrc32 x", Shows::Modes),
+            ("/usr/bin/gzip", "gzip -n -S.c /x", Shows::Modes),
+            ("/usr/bin/xz", "xz -kCcrc32 /x", Shows::Modes),
             ("/usr/bin/xz", "xz --stdout x", Shows::Nothing),
             ("/usr/bin/python3", "python3 -c print(os.stat('f').st_mtime)", Shows::Times),
             ("/usr/bin/dash", "sh -c echo mtime; ls -l", Shows::Nothing),

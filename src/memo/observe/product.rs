@@ -69,10 +69,10 @@ impl Observer<'_> {
         if was_file && writes_in_place && access.given_up {
             class = ProductClass::Consulted;
         }
-        let before = if class == ProductClass::Consulted && !in_place {
-            self.state_before(before, access)
-        } else {
-            before
+        let before = match class {
+            ProductClass::Consulted if in_place => self.state_in_place(changed.path, before, access),
+            ProductClass::Consulted => self.state_before(before, access),
+            _ => before,
         };
         // With its own mode, not the one that the new file got.
         if self.is_taken_along(changed.path) {

@@ -8,6 +8,7 @@ use crate::record::{FileState, ModeRule};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -21,8 +22,6 @@ const NAME_MODES: &[&str] = &["chmod", "gchmod", "mkdir", "install", "ginstall",
 const LINKERS: &[&str] = &["ld", "gold", "lld", "mold", "wild"];
 /// Programs that do not copy modes from other files, except usual ones.
 const ASK_LITERALLY: &[&str] = &["go", "gofmt", "compile", "link", "asm", "esbuild", "tsgo", "hugo"];
-/// Programs that set no other modes than those of the files that they work on.
-const COPY_MODES: &[&str] = &["patch", "gpatch", "sed", "gsed", "strip", "objcopy"];
 /// Modes that programs use by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 
@@ -122,15 +121,11 @@ pub(super) fn copies_modes(image: &Image<'_>) -> bool {
         }) && in_place
             && inline
     };
-    // What has another place may be another's.
-    let is_here = |word: &OsString| {
-        let word = word.as_bytes();
-        !word.starts_with(b"/") && memchr::memmem::find(word, b"..").is_none()
-    };
-    if !image.words.iter().skip(1).all(is_here) {
+    if !attributes::names_what_is_here(image.words.get(1..).unwrap_or_default()) {
         return false;
     }
-    named(own_name(image), COPY_MODES) || (name(image).as_bytes().starts_with(b"perl") && edits())
+    named(own_name(image), attributes::COPY_ONE_MODE)
+        || (name(image).as_bytes().starts_with(b"perl") && edits())
 }
 
 impl Observer<'_> {
@@ -146,30 +141,41 @@ impl Observer<'_> {
     pub(super) fn state_before(&self, state: FileState, access: Access) -> FileState {
         let fresh =
             state.mode().filter(|mode| !self.modes_given.exact.contains(mode)).and_then(rights::usual);
-        let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
-        let is_shown = access.times_shown
-            || access.mode_shown
-            || self.run.captured.shows_times
-            || self.asked != Shows::Nothing
-            || self.run.exact_state;
         match fresh {
-            Some(usual) if is_file && !is_shown => {
+            Some(usual) if is_file(&state) && !self.is_shown(access) => {
                 state.with_rule(ModeRule { fresh: true, ..ModeRule::default() }, usual, 0)
             }
             _ => state,
         }
     }
 
+    /// The same for a file that the run used and wrote in place: it keeps its mode, and so does a replay. Only what the mode lets us
+    /// do counts, unless the mode was set, or something else may have got it.
+    pub(super) fn state_in_place(&self, path: &Path, state: FileState, access: Access) -> FileState {
+        use ModeGiven::{Asked, Fresh, Kept};
+        let keeps = matches!(self.trace.modes.get(path), None | Some(Asked(_) | Fresh(_) | Kept { .. }));
+        let is_given = state.mode().is_some_and(|mode| self.modes_given.contains(mode));
+        let is_left = keeps && !access.altered && !access.given_up && !is_given && !self.trace.own_shown;
+        if is_left && is_file(&state) && !self.is_shown(access) {
+            return rights::apply(path, false, state, ModeRule { by_rights: true, ..ModeRule::default() });
+        }
+        state
+    }
+
+    /// Whether a result may show the mode of a file.
+    fn is_shown(&self, access: Access) -> bool {
+        access.times_shown
+            || access.mode_shown
+            || self.run.captured.shows_times
+            || self.asked != Shows::Nothing
+            || self.run.exact_state
+    }
+
     /// The part of a state that counts: all permission bits if a result may show them, otherwise the rights of the present user.
     pub(super) fn by_rights(&self, path: &Path, follow: bool, state: FileState) -> FileState {
         let Some(mode) = state.mode() else { return state };
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();
-        let shown = access.times_shown
-            || access.mode_shown
-            || access.changed
-            || self.run.captured.shows_times
-            || self.asked != Shows::Nothing
-            || self.run.exact_state;
+        let shown = access.changed || self.is_shown(access);
         // A directory for temporary files that may not be used is as good as another one.
         let asked = if self.watcher.tables.is_temporary(path) { 0 } else { access.rights_asked };
         let mut is_exact = shown || self.modes_given.exact.contains(&mode);
@@ -177,7 +183,28 @@ impl Observer<'_> {
         // What the umask has to do with the modes of others' files is not known.
         let fresh = is_given && self.scope.relative(path).is_some();
         is_exact |= is_given && !fresh;
-        rights::apply(path, follow, state, ModeRule { by_rights: !is_exact, asked, fresh })
+        let passed = !is_exact && !fresh && asked == 0 && self.is_on_the_way(path, &state, access);
+        rights::apply(path, follow, state, ModeRule { by_rights: !is_exact, asked, fresh, passed })
+    }
+
+    /// Whether a directory outside of the root was only looked at on the way to something below it, as `realpath` does. Whether it
+    /// can be listed or written decides nothing then.
+    fn is_on_the_way(&self, path: &Path, state: &FileState, access: Access) -> bool {
+        let is_below = || {
+            let mut after = self.trace.accesses.range::<Path, _>((Excluded(path), Unbounded));
+            after.next().is_some_and(|(next, _)| next.starts_with(path))
+        };
+        // Perl derives `-r` and `-w` from the mode.
+        let derives = || {
+            let names = self.trace.programs.iter().filter_map(|program| program.file_name());
+            names.into_iter().any(|name| name.as_bytes().starts_with(b"perl"))
+        };
+        matches!(state, FileState::Directory { .. })
+            && !access.opened
+            && !access.listed
+            && self.scope.relative(path).is_none()
+            && is_below()
+            && !derives()
     }
 }
 
@@ -195,6 +222,10 @@ impl ModesGiven {
     pub(super) fn contains(&self, mode: u32) -> bool {
         self.exact.contains(&mode) || self.fresh.contains(&mode)
     }
+}
+
+fn is_file(state: &FileState) -> bool {
+    matches!(state, FileState::File { .. } | FileState::LargeFile { .. })
 }
 
 fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {

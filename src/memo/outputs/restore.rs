@@ -38,7 +38,10 @@ pub(in crate::memo) enum Grounds {
     /// The call declared the output: it replaces anything.
     Declared,
     /// The existing file is the one that the run found.
-    Observed,
+    Observed {
+        /// Whether the file keeps its mode.
+        keeps_mode: bool,
+    },
     /// Making the result again replaces any existing file. A file that is overwritten in place keeps its mode.
     Free {
         /// Whether the file keeps its mode.

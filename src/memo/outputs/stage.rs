@@ -158,7 +158,11 @@ pub(super) fn not_a_file() -> Error {
 
 /// The second copy of a file that has just been received, moved to a name in the staging directory. `None` where there is none, or
 /// where it is on another file system.
-fn moved_spare(blobs: &dyn BlobStore, kind: &OutputKind, (directory, name): (BorrowedFd<'_>, &str)) -> Option<File> {
+fn moved_spare(
+    blobs: &dyn BlobStore,
+    kind: &OutputKind,
+    (directory, name): (BorrowedFd<'_>, &str),
+) -> Option<File> {
     let OutputKind::File { content, sparse: false, .. } = kind else { return None };
     let Spare { file, path } = blobs.take_spare(&content.blob)?;
     renameat(CWD, &*path, directory, name).ok()?;

@@ -28,10 +28,10 @@ fn state() -> impl Strategy<Value = FileState> {
         (0_u32..3).prop_map(|mode| FileState::Special { mode }),
         (-1_i32..3).prop_map(|errno| FileState::Unreadable { errno }),
     ];
-    let rule = (any::<bool>(), 0_u8..8, any::<bool>());
-    (states, rule, 0_u32..3).prop_map(|(state, (by_rights, asked, fresh), rights)| {
+    let rule = (any::<bool>(), 0_u8..8, any::<bool>(), any::<bool>());
+    (states, rule, 0_u32..3).prop_map(|(state, (by_rights, asked, fresh, passed), rights)| {
         let bits = state.mode().unwrap_or_default();
-        state.with_rule(ModeRule { by_rights, asked, fresh }, bits, rights)
+        state.with_rule(ModeRule { by_rights, asked, fresh, passed }, bits, rights)
     })
 }
 

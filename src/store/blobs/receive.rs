@@ -138,7 +138,9 @@ impl Second {
     }
 
     fn write(&self, bytes: &[u8], offset: u64) {
-        if !self.has_failed.load(Ordering::Relaxed) && self.file.as_file().write_all_at(bytes, offset).is_err() {
+        if !self.has_failed.load(Ordering::Relaxed)
+            && self.file.as_file().write_all_at(bytes, offset).is_err()
+        {
             self.has_failed.store(true, Ordering::Relaxed);
         }
     }
@@ -204,7 +206,8 @@ mod tests {
     }
 
     fn left(blobs: &Blobs) -> usize {
-        let names = std::fs::read_dir(blobs.layout.temporary()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names =
+            std::fs::read_dir(blobs.layout.temporary()).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.as_encoded_bytes().starts_with(b"blob-")).count()
     }
 
