@@ -161,3 +161,55 @@ fn one_that_may_not_be_read_is_not_shared() {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("it cannot be read"), "{shown:?}");
     assert!(team.files("s").is_empty());
 }
+
+/// Names of files that are on their way into a store.
+fn on_their_way(machine: &Machine) -> Vec<std::ffi::OsString> {
+    let entries = fs::read_dir(machine.project.join(".cashet/tmp")).into_iter().flatten();
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.as_encoded_bytes().starts_with(b"blob-")).collect()
+}
+
+#[test]
+fn an_output_is_stored_and_restored_while_it_arrives() {
+    const SIZE: usize = 20_000_000;
+    let team = Team::new();
+    let (first, second) = (team.writer("first"), team.writer("second"));
+    for machine in [&first, &second] {
+        let body = format!("head -c {SIZE} /dev/urandom > large; cp large again; chmod 600 again");
+        machine.script("run.sh", &body);
+    }
+    first.exec(&["./run.sh"]);
+    let (_, status) = second.exec(&["./run.sh"]);
+    assert!(status.contains("hit") && status.contains("from dir:"), "{status}");
+    assert_eq!(team.executions(), 1);
+    let bytes = fs::read(first.project.join("large")).unwrap();
+    for (name, mode) in [("large", 0o644), ("again", 0o600)] {
+        let path = second.project.join(name);
+        assert!(fs::read(&path).unwrap() == bytes, "{name}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{name}");
+    }
+    assert_eq!(on_their_way(&second), Vec::<std::ffi::OsString>::new());
+    // The copy in the store is another file.
+    fs::write(second.project.join("large"), "mine").unwrap();
+    fs::remove_file(second.project.join("again")).unwrap();
+    let checked = second.cashet(&["fsck"]);
+    assert!(checked.status.success(), "{checked:?}");
+    let (_, status) = second.exec(&["./run.sh"]);
+    assert!(status.contains("hit") && !status.contains("from dir:"), "{status}");
+    assert!(fs::read(second.project.join("large")).unwrap() == bytes);
+
+    // Other bytes of the same length are no result.
+    let blob = team.files("cas").into_iter().find(|path| fs::metadata(path).unwrap().len() == SIZE as u64);
+    let blob = blob.expect("the blob is in the cache as it is");
+    let file = File::options().write(true).open(&blob).unwrap_or_else(|_| {
+        fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+        File::options().write(true).open(&blob).unwrap()
+    });
+    file.write_all_at(b"other", 12_345_678).unwrap();
+    let third = team.writer("third");
+    third.script("run.sh", &format!("head -c {SIZE} /dev/urandom > large; cp large again; chmod 600 again"));
+    let (_, status) = third.exec(&["./run.sh"]);
+    assert!(status.contains("miss") && status.contains("the bytes of blob"), "{status}");
+    assert_eq!(team.executions(), 2);
+    assert_eq!(on_their_way(&third), Vec::<std::ffi::OsString>::new());
+}
