@@ -111,6 +111,21 @@ pub fn accepts_directories(name: &OsStr, words: &[OsString]) -> bool {
     }
 }
 
+/// Whether these are the words of an npm that unpacks no packages. It asks for the umask as the default of the setting by which it
+/// would.
+#[must_use]
+pub fn is_npm_without_packages(words: &[OsString]) -> bool {
+    const COMMANDS: &[&str] = &["exec", "x", "ls", "list", "pkg", "run", "run-script", "start", "test", "t"];
+    let is_node = words.first().is_some_and(|word| Path::new(word).ends_with("node"));
+    let mut rest = words.iter().skip(1).filter(|word| !word.as_bytes().starts_with(b"-"));
+    let script = rest.next().and_then(|script| Path::new(script).file_name());
+    let is_named = |names: &[&str]| script.is_some_and(|script| named(script, names));
+    is_node
+        && (is_named(&["npx", "npx-cli.js"])
+            || is_named(&["npm", "npm-cli.js"])
+                && rest.next().is_some_and(|command| named(command, COMMANDS)))
+}
+
 /// Whether `env` with these words starts a program, and so prints nothing.
 #[must_use]
 pub fn env_starts_a_program(words: &[OsString]) -> bool {

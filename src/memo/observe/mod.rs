@@ -168,7 +168,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.exact_times()?;
     observer.order_of_times()?;
     variables::observe(run, trace, (&observer.contents, &watcher.made), &mut observer.observed);
-    session::observe(run, trace, &mut observer.observed);
+    session::observe(run, trace, &observer.aside, &mut observer.observed);
     observer.user(is_refused);
     observer.observed.code_asks =
         run.at_terminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);

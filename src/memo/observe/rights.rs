@@ -44,7 +44,10 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
     if names_modes(image) && is_mode_relative(image.words) {
         return true;
     }
-    !named(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
+    !named(name, KEEP_UMASK)
+        && !is_linker(image)
+        && !copies_modes(image)
+        && !attributes::is_npm_without_packages(image.words)
 }
 
 /// Whether the option `-m` applies the umask: `mkdir -m +x` does, `u+x` and `755` do not.
@@ -290,8 +293,13 @@ mod tests {
         for line in ["chmod +x f", "chmod -R +x,u+w d", "chmod -x f", "sh x", "tar xf a", "chmod"] {
             assert!(uses(line), "{line}");
         }
+        for line in ["node /usr/bin/npm install", "node /usr/bin/npm --silent ci", "node s.js npx", "node"] {
+            assert!(uses(line), "{line}");
+        }
         for line in [
             "chmod 755 f",
+            "node /usr/bin/npx tsc",
+            "/usr/bin/node /usr/lib/node_modules/npm/bin/npm-cli.js --silent ls",
             "chmod -R a+x d",
             "chmod u+x,g-w f",
             "mkdir -p a/b",

@@ -2,6 +2,7 @@
 //!
 //! The caller knows which of them (HOME, TMPDIR) the result itself contains.
 
+use super::aside::Aside;
 use super::{Observed, Run, programs};
 use crate::exec::Trace;
 use crate::hash::environment;
@@ -37,7 +38,7 @@ const MEANT: &[(&str, &[&str])] = &[
 ];
 
 /// Adds the variables of the session on which the result depends.
-pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
+pub(super) fn observe(run: &Run<'_>, trace: &Trace, aside: &Aside, observed: &mut Observed) {
     let says = |part: &str| says(run, part);
     let programs = programs::names(trace);
     let started = |names: &[&str]| names.iter().any(|name| programs.contains(OsStr::new(name)));
@@ -58,7 +59,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
     }
     names.extend(MEANT.iter().filter(|(part, _)| says(part)).flat_map(|(_, names)| *names));
     names.extend(Some("HOME").filter(|_| home_led_somewhere(run, trace) || any_text(run, uses_home_itself)));
-    names.extend(Some("TMPDIR").filter(|_| temporary_led_somewhere(run, trace)));
+    names.extend(Some("TMPDIR").filter(|_| temporary_led_somewhere(run, trace, aside)));
     for name in names {
         add(run, name, observed);
     }
@@ -153,8 +154,8 @@ fn home_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
     })
 }
 
-/// Whether the run used an existing file in the directory for temporary files.
-fn temporary_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
+/// Whether the run used an existing file in the directory for temporary files, other than private state of a tool.
+fn temporary_led_somewhere(run: &Run<'_>, trace: &Trace, aside: &Aside) -> bool {
     let value = environment::lookup(&run.captured.environment, OsStr::new("TMPDIR"));
     let value = value.as_deref().map_or(Path::new("/tmp"), Path::new);
     if !value.is_absolute() {
@@ -165,7 +166,8 @@ fn temporary_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
     let real = fs::canonicalize(value).unwrap_or_else(|_| clean.clone());
     [clean, real].iter().filter(|place| *place != Path::new("/")).any(|place| {
         let inside = place.starts_with(root) && place != root;
-        used_below(trace, place).any(|(path, changed)| !changed && (inside || !path.starts_with(root)))
+        used_below(trace, place)
+            .any(|(path, changed)| !changed && (inside || !path.starts_with(root)) && !aside.has(path))
     })
 }
 
