@@ -16,7 +16,7 @@ mod searched;
 use super::both::both;
 use super::environment::{Weight, weight};
 use super::files::{WORTH_ALL_CORES, trusted};
-use crate::profiles::colours::names_without_effect;
+use crate::profiles::introductions::names_without_effect;
 use crate::record::{Evidence, Recall, Timestamp};
 use archives::is_archive;
 use many::Finder;
@@ -60,8 +60,6 @@ pub struct NameSearch {
     weights: Vec<Weight>,
     /// The root of the project. Without it every file counts as part of the project.
     root: Option<PathBuf>,
-    /// Whether colours may be written: see [`names_without_effect`].
-    has_colours: bool,
     patterns: Vec<Vec<u8>>,
     meanings: Vec<Vec<Meaning>>,
     longest: usize,
@@ -104,19 +102,13 @@ impl NameSearch {
         let (patterns, meanings) = patterns.into_iter().unzip();
         let weights = names.iter().map(|name| weight(name)).collect();
         let (finder, without) = (OnceLock::new(), AtomicUsize::new(0));
-        Self { names, weights, root: None, has_colours: true, patterns, meanings, longest, finder, without }
+        Self { names, weights, root: None, patterns, meanings, longest, finder, without }
     }
 
     /// The same, where files of the project are those below `root` that are not installed packages.
     #[must_use]
     pub fn within(self, root: &Path) -> Self {
         Self { root: Some(root.to_path_buf()), ..self }
-    }
-
-    /// The same for a run that writes no colours: nothing is a terminal, and nobody asked for them.
-    #[must_use]
-    pub fn without_colours(self, has_none: bool) -> Self {
-        Self { has_colours: !has_none, ..self }
     }
 
     /// The names that occur in `bytes`, sorted. `system_library` marks machine code of a system library.
@@ -250,7 +242,7 @@ impl NameSearch {
         }
         merge(&mut found, &self.in_reader(&file, is_system_library(path), of_project));
         for (name, is) in self.names.iter().zip(&mut found) {
-            *is &= !names_without_effect(path, name, self.has_colours);
+            *is &= !names_without_effect(path, name);
         }
         found
     }

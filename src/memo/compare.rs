@@ -11,7 +11,6 @@ use crate::hash::holds::{self, Present};
 use crate::hash::look;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
-use crate::profiles::colours;
 use crate::record::{Coverage, FileState, Observation, Recall, StdinUse, StoredPath, questions};
 use crate::store::Candidate;
 use std::collections::BTreeSet;
@@ -139,10 +138,7 @@ pub(super) fn new_variables<'s>(
     let sources = sources.map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
     let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
-    let words = candidate.commit.words.iter().map(Vec::as_slice);
-    let is_plain =
-        candidate.commit.terminals == [None; 2] && !colours::are_asked_for(words, present.environment);
-    let search = search.within(&present.places.root).without_colours(is_plain);
+    let search = search.within(&present.places.root);
     let mut found: BTreeSet<Vec<u8>> = search.search_files_remembered(&files, recall).into_iter().collect();
     if candidate
         .commit

@@ -12,8 +12,7 @@ const COPY_MODES: &[&str] = &[
 ];
 
 /// Programs that set no other modes than those of the files that they work on.
-pub const COPY_ONE_MODE: &[&str] =
-    &["patch", "gpatch", "sed", "gsed", "strip", "objcopy", "gzip", "bzip2", "xz", "lzma", "zstd", "lz4"];
+pub const COPY_ONE_MODE: &[&str] = &["patch", "gpatch", "sed", "gsed", "strip", "objcopy"];
 
 /// Programs with several tools; the first or second word names the tool.
 pub const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils", "uutils", "sbase-box", "ubase-box"];
@@ -73,8 +72,21 @@ pub const ASKS_TIMES: &[&str] = &[
 ];
 /// Names in code that asks for modes.
 pub const ASKS_MODES: &[&str] = &[
-    "st_mode", "fstat", "copymode", ".mode", "filemode", "S_IMODE", "S_IR", "S_IW", "S_IX", "\"st_\"",
+    "st_mode",
+    "fstat",
+    "copymode",
+    ".mode",
+    "filemode",
+    "S_IMODE",
+    "S_IR",
+    "S_IW",
+    "S_IX",
+    "\"st_\"",
     "'st_'",
+    "getfperm",
+    "fsdir",
+    "filefuncs",
+    "file stat",
 ];
 /// Calls that return all attributes of a file.
 pub const ASKS_ALL: &[&str] = &["stat(", "statSync("];
@@ -124,27 +136,6 @@ pub fn is_npm_without_packages(words: &[OsString]) -> bool {
         && (is_named(&["npx", "npx-cli.js"])
             || is_named(&["npm", "npm-cli.js"])
                 && rest.next().is_some_and(|command| named(command, COMMANDS)))
-}
-
-/// Whether `env` with these words starts a program, and so prints nothing.
-#[must_use]
-pub fn env_starts_a_program(words: &[OsString]) -> bool {
-    let mut words = words.iter().skip(1).map(|word| word.as_bytes());
-    while let Some(word) = words.next() {
-        match word {
-            b"-u" | b"-C" | b"-a" | b"-f" | b"-P" | b"--unset" | b"--chdir" | b"--argv0" | b"--file" => {
-                words.next();
-            }
-            b"--" => return words.any(|word| !word.contains(&b'=')),
-            // It splits a text into words, which it also may fill in.
-            [b'-', b'S', ..] | [b'-', b'v', b'S', ..] => return false,
-            _ if word.starts_with(b"--split") => return false,
-            [b'-', ..] => {}
-            _ if word.contains(&b'=') => {}
-            _ => return true,
-        }
-    }
-    false
 }
 
 /// Whether a program with these words removes whatever there is, directories included: `rm -r`.
@@ -223,7 +214,7 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         b"cp" | b"gcp" => letters(b"pau") || long(&["--preserve", "--archive", "--update"]),
         b"mv" | b"gmv" => letters(b"u") || long(&["--update"]),
         b"install" => letters(b"p") || long(&["--preserve-timestamps"]),
-        b"tree" => letters(b"Dtcr") || long(&["--sort", "--timefmt"]),
+        b"tree" => letters(b"Dtcrpugs") || long(&["--sort", "--timefmt", "--inodes", "--device", "--du"]),
         b"test" | b"[" => long(&["-O", "-G", "-N", "-nt", "-ot", "-ef"]),
         b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
         _ => false,
@@ -255,7 +246,7 @@ fn shows_content_alone(words: &[OsString]) -> bool {
 #[must_use]
 pub fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
     if named(name, COPY_MODES) {
-        return !writes_to_stdout(words) && !(named(name, COPY_ONE_MODE) && names_what_is_here(words));
+        return !writes_to_stdout(words);
     }
     let begins = |sought: &[&str]| {
         words.iter().any(|word| sought.iter().any(|sought| word.as_bytes().starts_with(sought.as_bytes())))

@@ -4,8 +4,8 @@
 
 pub mod attributes;
 pub mod builders;
-pub mod colours;
 pub mod git_index;
+pub mod introductions;
 pub mod makefile;
 pub mod randomness;
 pub mod state;

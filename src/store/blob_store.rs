@@ -71,7 +71,7 @@ pub trait BlobStore: Sync {
             .map_err(|source| Error::io("write to", Path::new("the temporary directory"), source))
     }
 
-    /// Stores a blob of `size` bytes that `fill` writes to an empty file, from the first to the last. `None` where nothing
+    /// Stores a blob of `size` bytes that `bring` writes to an empty file, from the first to the last. `None` where nothing
     /// arrives. With `wants_spare`, [`BlobStore::take_spare`] may have a second copy.
     ///
     /// # Errors
@@ -80,11 +80,11 @@ pub trait BlobStore: Sync {
         &self,
         size: u64,
         wants_spare: bool,
-        fill: &mut dyn FnMut(&File) -> Arrival,
+        bring: &mut dyn FnMut(&File) -> Arrival,
     ) -> Result<Option<Content>> {
         let _ = (size, wants_spare);
         let file = self.scratch()?;
-        match fill(&file) {
+        match bring(&file) {
             Arrival::Nothing => Ok(None),
             _ => self.take_file(&file, b"").map(|(content, _)| Some(content)),
         }

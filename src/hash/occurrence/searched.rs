@@ -22,7 +22,6 @@ impl NameSearch {
             .text("cashet: files searched for names")
             .unsigned(VERSION)
             .option(root.as_ref())
-            .flag(self.has_colours)
             .list(&self.names);
         RequestId(Digest::of(&encoder.finish()))
     }

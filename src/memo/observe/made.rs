@@ -6,9 +6,8 @@ use crate::hash::environment::{composed, takes_all};
 use crate::hash::grammar::Word;
 use crate::hash::interpreters::{Asked, interpreter};
 use crate::hash::occurrence::NameSearch;
-use crate::profiles::attributes;
 use rustc_hash::FxHashSet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
@@ -43,8 +42,6 @@ pub(super) struct Made {
     /// Whether the command itself has started: its arguments are in the key.
     started: bool,
     search: Option<NameSearch>,
-    /// By program: whether each `env` so far has started another program.
-    env: BTreeMap<PathBuf, bool>,
 }
 
 /// Whether a process with this program may run what it reads.
@@ -100,18 +97,9 @@ impl Made {
         self.bound();
     }
 
-    /// Whether a program is an `env` that started another program each time.
-    pub(super) fn starts_others(&self, program: &Path) -> bool {
-        self.env.get(program).copied().unwrap_or(false)
-    }
-
     /// A process is about to execute a program.
     pub(super) fn executes(&mut self, executed: &Executed<'_>, environment: &[(OsString, OsString)]) {
         let is_command = !std::mem::replace(&mut self.started, true);
-        if executed.program.file_name().is_some_and(|name| name == "env") {
-            let starts = attributes::env_starts_a_program(executed.words);
-            *self.env.entry(executed.program.to_path_buf()).or_insert(true) &= starts;
-        }
         let first = executed.words.first().map(|word| Path::new(word).file_name().unwrap_or_default());
         let names = [executed.program.file_name(), first].into_iter().flatten();
         let real = fs::canonicalize(executed.program).unwrap_or_default();

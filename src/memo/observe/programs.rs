@@ -103,13 +103,8 @@ pub(super) fn cleaned(path: &Path) -> PathBuf {
 /// The names of the started programs: their given names, the names of the files that links lead to, and the system program of
 /// which they are a copy.
 pub(super) fn names(trace: &Trace) -> BTreeSet<OsString> {
-    names_without(trace, |_| false)
-}
-
-/// The same, without the programs that are left out.
-pub(super) fn names_without(trace: &Trace, is_left_out: impl Fn(&Path) -> bool) -> BTreeSet<OsString> {
     let mut names = BTreeSet::new();
-    for program in trace.programs.iter().filter(|program| !is_left_out(program)) {
+    for program in &trace.programs {
         names.extend(program.file_name().map(OsStr::to_owned));
         let real = fs::canonicalize(program).unwrap_or_else(|_| program.clone());
         names.extend(real.file_name().map(OsStr::to_owned));

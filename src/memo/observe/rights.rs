@@ -22,6 +22,22 @@ const NAME_MODES: &[&str] = &["chmod", "gchmod", "mkdir", "install", "ginstall",
 const LINKERS: &[&str] = &["ld", "gold", "lld", "mold", "wild"];
 /// Programs that do not copy modes from other files, except usual ones.
 const ASK_LITERALLY: &[&str] = &["go", "gofmt", "compile", "link", "asm", "esbuild", "tsgo", "hugo"];
+/// Programs that rewrite files in place, and show and copy no modes.
+const FORMATTERS: &[&str] = &[
+    "autopep8",
+    "black",
+    "clang-format",
+    "gofmt",
+    "goimports",
+    "isort",
+    "prettier",
+    "ruff",
+    "rustfmt",
+    "shfmt",
+    "stylua",
+    "taplo",
+    "yapf",
+];
 /// Modes that programs use by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 
@@ -158,11 +174,20 @@ impl Observer<'_> {
         use ModeGiven::{Asked, Fresh, Kept};
         let keeps = matches!(self.trace.modes.get(path), None | Some(Asked(_) | Fresh(_) | Kept { .. }));
         let is_given = state.mode().is_some_and(|mode| self.modes_given.contains(mode));
-        let is_left = keeps && !access.altered && !access.given_up && !is_given && !self.trace.own_shown;
+        let is_left = keeps && !access.altered && !access.given_up && !is_given && self.is_formatter();
         if is_left && is_file(&state) && !self.is_shown(access) {
             return rights::apply(path, false, state, ModeRule { by_rights: true, ..ModeRule::default() });
         }
         state
+    }
+
+    /// Whether the call is that of a program which rewrites files and shows no modes.
+    fn is_formatter(&self) -> bool {
+        let program = &self.run.captured.program;
+        let is_of_project = self.scope.relative(program).is_some()
+            && !program.iter().any(|part| part == "node_modules" || part == "bin");
+        let name = self.run.words.first().and_then(|word| Path::new(word).file_name());
+        name.is_some_and(|name| named(name, FORMATTERS)) && !is_of_project && !self.trace.own_shown
     }
 
     /// Whether a result may show the mode of a file.

@@ -11,14 +11,13 @@ use crate::hash::modules::INLINE;
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::hash::shims;
 use crate::profiles::attributes::is_of_system;
-use crate::profiles::colours;
 use crate::record::{Evidence, Names, Observation};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Programs that print the whole environment; `env` where it starts nothing.
+/// Programs that print the whole environment.
 const SHOW_ALL: [&str; 2] = ["env", "printenv"];
 
 /// Adds the variables that count, and returns those that do not.
@@ -29,8 +28,7 @@ pub(super) fn observe(
     observed: &mut Observed,
 ) {
     let programs = programs::names(trace);
-    let shows_all = programs::names_without(trace, |program| made.starts_others(program));
-    let shows_all = SHOW_ALL.iter().any(|shows| shows_all.contains(OsStr::new(shows)));
+    let shows_all = SHOW_ALL.iter().any(|shows| programs.contains(OsStr::new(shows)));
     let environment = &run.captured.environment;
     if run.captured.whole_environment
         || shows_all
@@ -62,10 +60,7 @@ pub(super) fn observe(
     let sources = sources.filter(|path| path != Path::new(INLINE)).map(|path| (path, None));
     let files: Vec<(PathBuf, Option<Evidence>)> = contents.iter().cloned().chain(sources).collect();
     let root = run.places.root.as_path();
-    let words = run.words.iter().map(|word| word.as_bytes());
-    let is_plain = !run.at_terminal && !colours::are_asked_for(words, environment);
     let search = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes())).within(root);
-    let search = search.without_colours(is_plain);
     let mut found: BTreeSet<Vec<u8>> = search.search_seen_files(&files, run.recall).into_iter().collect();
     if let Some(stdin) = run.stdin.filter(|_| trace.stdin.read) {
         found.extend(stdin.mentions(&search));

@@ -161,10 +161,9 @@ impl Restore<'_> {
         }
         let is_file = entry.kind.stored().is_some();
         let is_free = matches!(grounds, Grounds::Free { .. });
-        let is_observed = matches!(grounds, Grounds::Observed { .. });
-        let kept =
-            matches!(grounds, Grounds::Free { keeps_mode: true } | Grounds::Observed { keeps_mode: true })
-                .then_some(Kept { mode: stat.st_mode & MODE_BITS, owners: (stat.st_uid, stat.st_gid) });
+        let kept = grounds
+            .keeps_mode()
+            .then_some(Kept { mode: stat.st_mode & MODE_BITS, owners: (stat.st_uid, stat.st_gid) });
         let other_mode =
             |mode: u32| Some(mode).filter(|mode| kept.is_none() && *mode != stat.st_mode & MODE_BITS);
         if let OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. } = &entry.kind
@@ -179,7 +178,7 @@ impl Restore<'_> {
         // the other names.
         if kind == FileType::RegularFile
             && has_other_names
-            && (is_observed || (entry.kind == OutputKind::Removed && !is_free))
+            && (grounds.is_observed() || (entry.kind == OutputKind::Removed && !is_free))
         {
             return Err(in_the_way());
         }
@@ -226,7 +225,7 @@ impl Restore<'_> {
                     digest.is_ok_and(|(digest, _)| self.store.read(&BlobId(digest)).is_ok())
                 });
                 // `Observed` means that the file equals the one that the run found.
-                Step::Remove { aside: !seen && !is_observed, directory: false }
+                Step::Remove { aside: !seen && !grounds.is_observed(), directory: false }
             }
             _ if kind == FileType::Directory => return Err(in_the_way()),
             OutputKind::Directory { .. } => return Err(in_the_way()),
@@ -249,8 +248,7 @@ impl Restore<'_> {
             return Ok(Step::Nothing);
         }
         // `Observed` means that the run replaced the same link.
-        let is_known =
-            matches!(grounds, Grounds::Observed { .. }) || (self.knows_link)(&entry.path, present.as_bytes());
+        let is_known = grounds.is_observed() || (self.knows_link)(&entry.path, present.as_bytes());
         Ok(Step::Write { aside: !is_known, time: None, kept: None })
     }
 

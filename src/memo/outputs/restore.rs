@@ -56,6 +56,17 @@ pub(in crate::memo) enum Grounds {
     Emptied,
 }
 
+impl Grounds {
+    pub(super) const fn is_observed(self) -> bool {
+        matches!(self, Self::Observed { .. })
+    }
+
+    /// Whether an existing file keeps its mode.
+    pub(super) const fn keeps_mode(self) -> bool {
+        matches!(self, Self::Observed { keeps_mode: true } | Self::Free { keeps_mode: true })
+    }
+}
+
 impl Restore<'_> {
     /// Restores everything and returns the evidence for it, in the order of the tree; `None` where nothing changed and the given
     /// evidence is still valid.

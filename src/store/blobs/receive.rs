@@ -55,7 +55,7 @@ pub struct Spare {
 }
 
 impl Blobs {
-    /// Stores a blob of `size` bytes that `fill` writes to an empty file, from the first to the last. `None` where nothing
+    /// Stores a blob of `size` bytes that `bring` writes to an empty file, from the first to the last. `None` where nothing
     /// arrives. With `wants_spare`, [`Blobs::take_spare`] has a second copy of a large blob, unless the file system shares
     /// blocks, which makes copies as fast.
     ///
@@ -65,13 +65,13 @@ impl Blobs {
         &self,
         size: u64,
         wants_spare: bool,
-        fill: &mut dyn FnMut(&File) -> Arrival,
+        bring: &mut dyn FnMut(&File) -> Arrival,
     ) -> Result<Option<Content>> {
         let directory = self.layout.temporary();
         let failed = |error| Error::io("write to", &directory, error);
         if size <= SMALL as u64 {
             let file = tempfile::tempfile_in(&directory).map_err(failed)?;
-            return match fill(&file) {
+            return match bring(&file) {
                 Arrival::Nothing => Ok(None),
                 _ => self.put_file(&file, b"").map(|(content, _)| Some(content)),
             };
@@ -82,7 +82,7 @@ impl Blobs {
         let mut second = if wants_spare { Second::beside(file, &directory) } else { None };
         let (has_ended, mut arrival) = (AtomicBool::new(false), Arrival::Nothing);
         let lead = || {
-            arrival = fill(file);
+            arrival = bring(file);
             has_ended.store(true, Ordering::Release);
             if arrival == Arrival::Once { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
         };

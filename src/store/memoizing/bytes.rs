@@ -42,10 +42,10 @@ impl BlobStore for LocalStore {
         &self,
         size: u64,
         wants_spare: bool,
-        fill: &mut dyn FnMut(&File) -> Arrival,
+        bring: &mut dyn FnMut(&File) -> Arrival,
     ) -> Result<Option<Content>> {
         self.ready()?;
-        self.blobs.receive(size, wants_spare, fill)
+        self.blobs.receive(size, wants_spare, bring)
     }
 
     fn take_spare(&self, blob: &BlobId) -> Option<Spare> {
