@@ -136,7 +136,10 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         own_sources: OwnSources::new(run.captured, trace),
         code: OnceCell::new(),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
-        asked: asks::asked_by(run.captured),
+        asked: match asks::asked_by(run.captured) {
+            Shows::Nothing if asks::scripts_ask_for_modes(run, trace) => Shows::Modes,
+            asked => asked,
+        },
         timed: Vec::new(),
         modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),
