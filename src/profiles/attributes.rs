@@ -87,6 +87,8 @@ pub const ASKS_MODES: &[&str] = &[
     "fsdir",
     "filefuncs",
     "file stat",
+    "file attributes",
+    "File::Copy",
 ];
 /// Calls that return all attributes of a file.
 pub const ASKS_ALL: &[&str] = &["stat(", "statSync("];

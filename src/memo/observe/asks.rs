@@ -1,16 +1,11 @@
 //! Source code of the function that asks for attributes of files: found by names in the text.
 
-use super::{Run, programs};
-use crate::exec::{Shows, Trace};
+use crate::exec::Shows;
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
-use crate::hash::environment::composed;
 use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS};
 use crate::profiles::users::TESTS_OWNER;
-use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// Words before a parenthesis that do not make it a call.
 const NO_CALLS: &[&[u8]] = &[b"if", b"while", b"return", b"and", b"or", b"not", b"in", b"switch", b"await"];
@@ -53,50 +48,6 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     }
 }
 
-/// Names by which scripts ask for the modes of files.
-const SCRIPTS_ASK: &[&str] = &[
-    "st_mode",
-    "S_IMODE",
-    "filemode",
-    "S_IR",
-    "S_IW",
-    "S_IX",
-    "file stat",
-    "file attributes",
-    "external_attr",
-];
-/// Larger files are no scripts.
-const LARGEST_SCRIPT: u64 = 1 << 20;
-
-/// Whether scripts of the project, which another program than the function's own runs (a shell, make, Python), ask for modes: the
-/// function's own code is known by [`asked_by`].
-pub(super) fn scripts_ask_for_modes(run: &Run<'_>, trace: &Trace) -> bool {
-    let programs = programs::names(trace);
-    let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
-    let is_own = |path: &Path| run.captured.sources.iter().any(|source| source.absolute == path);
-    let reads = trace
-        .accesses
-        .iter()
-        .filter(|(path, access)| access.read && path.starts_with(&run.places.root) && !is_own(path));
-    reads.into_iter().any(|(path, _)| {
-        let is_small = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_SCRIPT);
-        let Some(code) = is_small.then(|| fs::read(path).ok()).flatten() else { return false };
-        let Some(language) = composed::of_file(path, &code).filter(|language| language.is_run_by(&names))
-        else {
-            return false;
-        };
-        let is = |program: &[u8]| language.is_run_by(&BTreeSet::from([program]));
-        match () {
-            () if is(b"sh") || is(b"awk") => false,
-            () if is(b"perl") => mentions(&code, &["stat"]),
-            () if is(b"node") => {
-                mentions(&code, &["tat(", "tatSync("]) && mentions(&code, &[".mode"]) || takes_whole(&code)
-            }
-            () => mentions(&code, SCRIPTS_ASK) || takes_whole(&code),
-        }
-    })
-}
-
 /// Whether Python's code that names zip files may put files into one, with their times.
 fn packs(code: &[u8]) -> bool {
     let writes = memchr::memmem::find_iter(code, b"write").any(|at| {
@@ -107,7 +58,7 @@ fn packs(code: &[u8]) -> bool {
 }
 
 /// Whether code passes on all attributes of a file, or reads one by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
-fn takes_whole(code: &[u8]) -> bool {
+pub(super) fn takes_whole(code: &[u8]) -> bool {
     ASKS_ALL.iter().any(|call| {
         memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
             let end = at.saturating_add(call.len());

@@ -52,6 +52,7 @@ use crate::hash::memory::FileMemory;
 use crate::record::{Circumstances, Evidence, FileState, Observation, Places, Product, Recall, Timestamp};
 use aside::Aside;
 use own_source::OwnSources;
+use project_code::Code;
 use scope::Scope;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,15 +137,15 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         own_sources: OwnSources::new(run.captured, trace),
         code: OnceCell::new(),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
-        asked: match asks::asked_by(run.captured) {
-            Shows::Nothing if asks::scripts_ask_for_modes(run, trace) => Shows::Modes,
-            asked => asked,
-        },
+        asked: asks::asked_by(run.captured),
         timed: Vec::new(),
         modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),
     };
     observer.hazards()?;
+    if observer.asked == Shows::Nothing && observer.scripts_ask_for_modes() {
+        observer.asked = Shows::Modes;
+    }
     observer.modes_given = observer.modes_given();
     for (path, access) in trace.accesses.iter().filter(|(_, access)| access.changed) {
         observer.changed(path, *access)?;
@@ -221,11 +222,11 @@ struct Observer<'a> {
     contents: Vec<(PathBuf, Option<Evidence>)>,
     /// Sources of the function that were only run, and not read as data.
     own_sources: OwnSources,
-    /// The texts of the project's code that was read, once they are needed; `None` for one that may say anything.
-    code: OnceCell<Vec<Option<Vec<u8>>>>,
+    /// The project's code that was read, once it is needed.
+    code: OnceCell<Vec<Code>>,
     /// Digests of files that were learned before.
     memory: FileMemory<'a>,
-    /// Which attributes of files the function's own code asks for.
+    /// Which attributes of files the function's own code asks for; modes also where a script of the project does.
     asked: Shows,
     /// Tables of the system of which a part counts.
     tables: BTreeSet<PathBuf>,

@@ -1,29 +1,60 @@
 //! What the code of the project says: the words of the call, its sources, and the code files that the run read.
 
-use super::Observer;
-use super::bytecode;
+use super::asks::{mentions, takes_whole};
 use super::session::any_text;
+use super::{Observer, bytecode, programs};
+use crate::hash::environment::composed;
 use crate::hash::resume;
+use crate::profiles::attributes::ASKS_MODES;
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// A file of the project's code.
+#[derive(Debug)]
+pub(super) struct Code {
+    path: PathBuf,
+    /// `None` if it may say anything.
+    text: Option<Vec<u8>>,
+}
+
 impl Observer<'_> {
     /// Whether a word of the call, or code of the project, is like that.
     pub(super) fn code_says(&self, is_so: &dyn Fn(&[u8]) -> bool) -> bool {
         any_text(self.run, is_so)
             || self.watcher.made.python.iter().any(|(_, code)| is_so(code))
-            || self.code.get_or_init(|| self.code_that_was_read()).iter().any(|text| match text {
-                Some(text) => is_so(text),
-                None => true,
-            })
+            || self.code_read().any(|code| code.text.as_ref().is_none_or(|text| is_so(text)))
     }
 
-    /// The texts of the project's code that the run read, or of which it loaded the bytecode; `None` for a file that may say
-    /// anything.
-    fn code_that_was_read(&self) -> Vec<Option<Vec<u8>>> {
+    /// Whether a script of the project that another program than the function's own runs (a shell, make, Python) asks for modes of
+    /// files. The function's own code is known by [`super::asks::asked_by`].
+    pub(super) fn scripts_ask_for_modes(&self) -> bool {
+        let programs = programs::names(self.trace);
+        let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
+        let is_own = |path: &Path| self.run.captured.sources.iter().any(|source| source.absolute == path);
+        self.code_read().filter(|code| !is_own(&code.path)).any(|code| {
+            let text = code.text.as_deref();
+            let language = composed::of_file(&code.path, text.unwrap_or_default());
+            let Some(language) = language.filter(|language| language.is_run_by(&names)) else { return false };
+            let is = |program: &[u8]| language.is_run_by(&BTreeSet::from([program]));
+            // What a shell or awk starts is judged by its own words.
+            !is(b"sh")
+                && !is(b"awk")
+                && text.is_none_or(|text| {
+                    let in_perl = is(b"perl") && mentions(text, &["stat"]);
+                    in_perl || mentions(text, ASKS_MODES) || takes_whole(text)
+                })
+        })
+    }
+
+    fn code_read(&self) -> impl Iterator<Item = &Code> {
+        self.code.get_or_init(|| self.code_that_was_read()).iter()
+    }
+
+    /// The project's code that the run read, or of which it loaded the bytecode.
+    fn code_that_was_read(&self) -> Vec<Code> {
         let read = self.trace.accesses.iter().filter(|(_, access)| access.read && !access.changed);
         let source = |path: &PathBuf| bytecode::source_of(path).unwrap_or_else(|| path.clone());
         let files: BTreeSet<PathBuf> = read.map(|(path, _)| source(path)).collect();
@@ -31,7 +62,8 @@ impl Observer<'_> {
             let relative = self.scope.relative(path).map(OsStr::from_bytes);
             relative.is_some_and(|relative| resume::is_code_of_project(Path::new(relative)))
         };
-        files.iter().filter(is_code).map(|path| resume::text_of_code(path)).collect()
+        let code = files.iter().filter(is_code);
+        code.map(|path| Code { path: path.clone(), text: resume::text_of_code(path) }).collect()
     }
 
     /// Whether code of the project contains one of these names.
