@@ -3,7 +3,7 @@
 use crate::digest::BlobId;
 use crate::error::{Error, Result};
 use crate::record::Content;
-use crate::store::{Arrival, Spare};
+use crate::store::{Arrival, Bring, Spare};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -76,12 +76,7 @@ pub trait BlobStore: Sync {
     ///
     /// # Errors
     /// When writing to the store fails, or another number of bytes arrives.
-    fn receive(
-        &self,
-        size: u64,
-        wants_spare: bool,
-        bring: &mut dyn FnMut(&File) -> Arrival,
-    ) -> Result<Option<Content>> {
+    fn receive(&self, size: u64, wants_spare: bool, bring: Bring<'_>) -> Result<Option<Content>> {
         let _ = (size, wants_spare);
         let file = self.scratch()?;
         match bring(&file) {

@@ -184,6 +184,7 @@ impl Observer<'_> {
     /// Whether the call is that of a program which rewrites files and shows no modes.
     fn is_formatter(&self) -> bool {
         let program = &self.run.captured.program;
+        // One that is installed there is a tool, too.
         let is_of_project = self.scope.relative(program).is_some()
             && !program.iter().any(|part| part == "node_modules" || part == "bin");
         let name = self.run.words.first().and_then(|word| Path::new(word).file_name());

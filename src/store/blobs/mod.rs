@@ -17,7 +17,7 @@ mod write;
 pub use copy::copy_file;
 #[cfg(any(test, fuzzing))]
 pub(crate) use packed::{decompress, read_any};
-pub use receive::{Arrival, Spare};
+pub use receive::{Arrival, Bring, Spare};
 pub(crate) use segments::threads;
 pub(crate) use walk::Stored;
 pub(crate) use write::{Staged, Writer};

@@ -45,6 +45,9 @@ impl Arrival {
     }
 }
 
+/// Writes the bytes of a blob to an empty file, from the first to the last.
+pub type Bring<'b> = &'b mut dyn FnMut(&File) -> Arrival;
+
 /// A second copy of a blob, which may become an output. It is removed unless it is moved.
 #[derive(Debug)]
 pub struct Spare {
@@ -61,12 +64,7 @@ impl Blobs {
     ///
     /// # Errors
     /// When writing to the store fails, or another number of bytes arrives.
-    pub(crate) fn receive(
-        &self,
-        size: u64,
-        wants_spare: bool,
-        bring: &mut dyn FnMut(&File) -> Arrival,
-    ) -> Result<Option<Content>> {
+    pub(crate) fn receive(&self, size: u64, wants_spare: bool, bring: Bring<'_>) -> Result<Option<Content>> {
         let directory = self.layout.temporary();
         let failed = |error| Error::io("write to", &directory, error);
         if size <= SMALL as u64 {

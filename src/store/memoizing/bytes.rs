@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::record::Content;
 use crate::store::LocalStore;
 use crate::store::blobs::is_empty;
-use crate::store::{Arrival, BlobStore, BlobWriter, Spare};
+use crate::store::{BlobStore, BlobWriter, Bring, Spare};
 use std::fs::File;
 use std::io::{Read, Write};
 
@@ -38,12 +38,7 @@ impl BlobStore for LocalStore {
         tempfile::tempfile_in(&directory).map_err(|source| Error::io("write to", &directory, source))
     }
 
-    fn receive(
-        &self,
-        size: u64,
-        wants_spare: bool,
-        bring: &mut dyn FnMut(&File) -> Arrival,
-    ) -> Result<Option<Content>> {
+    fn receive(&self, size: u64, wants_spare: bool, bring: Bring<'_>) -> Result<Option<Content>> {
         self.ready()?;
         self.blobs.receive(size, wants_spare, bring)
     }
