@@ -181,7 +181,11 @@ fn code_takes_all(
         !is_of_project(path, Path::new("/"))
             || (!path.starts_with(&run.places.root) && is_of_python_itself(path))
     };
-    let files: Vec<&PathBuf> = contents.iter().map(|(path, _)| path).filter(of_user).collect();
+    // The command itself is in the key, and is no content: a script that begins with its interpreter. Sources are parsed.
+    let language = run.captured.command.entry.language;
+    let is_parsed = matches!(language, LanguageKind::Shell | LanguageKind::Python | LanguageKind::JavaScript);
+    let own = (!is_parsed).then_some(&run.captured.program);
+    let files: Vec<&PathBuf> = contents.iter().map(|(path, _)| path).chain(own).filter(of_user).collect();
     let by_others = |path: &Path| {
         !is_package(path)
             && (path.starts_with(&run.places.root) || !shims::is_manager(path))
