@@ -3,7 +3,7 @@
 use crate::digest::BlobId;
 use crate::error::{Error, Result};
 use crate::record::Content;
-use crate::store::{Arrival, Bring, Spare};
+use crate::store::{Arrival, Bring};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -85,8 +85,8 @@ pub trait BlobStore: Sync {
         }
     }
 
-    /// A second copy of a blob that was received, if there is one; once.
-    fn take_spare(&self, blob: &BlobId) -> Option<Spare> {
+    /// A second copy of a blob that was received, if there is one; once. A file without a name, which may be linked.
+    fn take_spare(&self, blob: &BlobId) -> Option<File> {
         let _ = blob;
         None
     }

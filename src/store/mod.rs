@@ -48,7 +48,7 @@ mod workspace;
 pub use active::{Active, RunState, frame};
 pub use archive::{Moved, Whole};
 pub use blob_store::{BlobStore, BlobWriter};
-pub use blobs::{Arrival, Bring, Spare, copy_file};
+pub use blobs::{Arrival, Bring, copy_file};
 pub use claims::{Claim, Claims};
 pub use entry::{Depends, Entry, QuestionSet};
 pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};

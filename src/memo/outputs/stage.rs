@@ -8,13 +8,13 @@ use crate::error::Error;
 use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::unfinished::{self, Begun, Note, STAGE};
 use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
-use crate::store::{BlobStore, Spare, Workspace};
+use crate::store::{BlobStore, Workspace};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
-use rustix::fs::{fchmod, fchown, fstat, futimens, linkat, openat, renameat, symlinkat, utimensat};
+use rustix::fs::{fchmod, fchown, fstat, futimens, linkat, openat, symlinkat, utimensat};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ impl<'a> Stage<'a> {
         let (OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. }) = &entry.kind else {
             return Err(RestoreError::Blocked(not_a_file()));
         };
-        let to = if let Some(spare) = moved_spare(blobs, &entry.kind, (directory, &name)) {
+        let to = if let Some(spare) = linked_spare(blobs, &entry.kind, (directory, &name)) {
             spare
         } else {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -156,19 +156,19 @@ pub(super) fn not_a_file() -> Error {
     Error::usage("it is not a file")
 }
 
-/// The second copy of a file that has just been received, moved to a name in the staging directory. `None` where there is none, or
+/// The second copy of a file that has just been received, under a name in the staging directory. `None` where there is none, or
 /// where it is on another file system.
-fn moved_spare(
+fn linked_spare(
     blobs: &dyn BlobStore,
     kind: &OutputKind,
     (directory, name): (BorrowedFd<'_>, &str),
 ) -> Option<File> {
     let OutputKind::File { content, sparse: false, .. } = kind else { return None };
-    let Spare { file, path } = blobs.take_spare(&content.blob)?;
-    renameat(CWD, &*path, directory, name).ok()?;
-    // Nothing is left to remove.
-    path.keep().ok();
-    Some(file)
+    let spare = blobs.take_spare(&content.blob)?;
+    // Without this way through /proc, only root may link it.
+    let own = format!("/proc/self/fd/{}", spare.as_raw_fd());
+    linkat(CWD, own, directory, name, AtFlags::SYMLINK_FOLLOW).ok()?;
+    Some(spare)
 }
 
 /// Writes the bytes of a recorded file to `to`, which is empty, with its holes. Calls `advance` with the number of bytes written so

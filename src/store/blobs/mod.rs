@@ -17,7 +17,7 @@ mod write;
 pub use copy::copy_file;
 #[cfg(any(test, fuzzing))]
 pub(crate) use packed::{decompress, read_any};
-pub use receive::{Arrival, Bring, Spare};
+pub use receive::{Arrival, Bring};
 pub(crate) use segments::threads;
 pub(crate) use walk::Stored;
 pub(crate) use write::{Staged, Writer};
@@ -29,6 +29,7 @@ use crate::digest::{BlobId, Digest};
 use crate::error::Result;
 use crate::record::Content;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::sync::{LazyLock, Mutex};
 
 /// Blobs up to this size, in bytes, are kept in memory, compressed immediately if that pays, and read whole.
@@ -56,7 +57,7 @@ pub(crate) struct Blobs {
     pub(crate) runs: Runs,
     added: Mutex<BTreeMap<BlobId, Added>>,
     /// Second copies of received blobs.
-    spares: Mutex<HashMap<BlobId, Spare>>,
+    spares: Mutex<HashMap<BlobId, File>>,
 }
 
 /// Disk use of a blob that this process put in place.

@@ -15,9 +15,9 @@ use crate::store::lock::hold;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tempfile::{NamedTempFile, TempPath};
 
 /// How long a thread sleeps until it looks again for more bytes.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -47,15 +47,6 @@ impl Arrival {
 
 /// Writes the bytes of a blob to an empty file, from the first to the last.
 pub type Bring<'b> = &'b mut dyn FnMut(&File) -> Arrival;
-
-/// A second copy of a blob, which may become an output. It is removed unless it is moved.
-#[derive(Debug)]
-pub struct Spare {
-    /// The copy, open for reading and writing.
-    pub file: File,
-    /// Where it is: in the temporary directory of the store.
-    pub path: TempPath,
-}
 
 impl Blobs {
     /// Stores a blob of `size` bytes that `bring` writes to an empty file, from the first to the last. `None` where nothing
@@ -115,38 +106,48 @@ impl Blobs {
         self.place_file(digest, size, path, &file).map(Some)
     }
 
-    /// The second copy of a blob that this process received, once.
-    pub(crate) fn take_spare(&self, blob: &BlobId) -> Option<Spare> {
+    /// The second copy of a blob that this process received, once: a file without a name, which may be linked where it is an output.
+    pub(crate) fn take_spare(&self, blob: &BlobId) -> Option<File> {
         hold(&self.spares).remove(blob)
     }
 }
 
-/// A second copy in the making. Where it cannot be written, the blob is copied later.
+/// A second copy in the making. It has no name, so that nothing is left of it, however this process ends. Where it cannot be
+/// written, the blob is copied later.
 struct Second {
-    file: NamedTempFile,
+    file: File,
     has_failed: AtomicBool,
 }
 
 impl Second {
-    /// `None` where the file system shares blocks, or where no file can be made.
-    fn beside(arriving: &File, directory: &std::path::Path) -> Option<Self> {
-        let file = new_temporary(directory).ok()?;
-        file.as_file().lock().ok()?;
-        (!shares_blocks(arriving, file.as_file())).then(|| Self { file, has_failed: AtomicBool::new(false) })
+    /// `None` where the file system shares blocks, or has no files without names.
+    fn beside(arriving: &File, directory: &Path) -> Option<Self> {
+        let file = nameless(directory)?;
+        (!shares_blocks(arriving, &file)).then(|| Self { file, has_failed: AtomicBool::new(false) })
     }
 
     fn write(&self, bytes: &[u8], offset: u64) {
-        if !self.has_failed.load(Ordering::Relaxed)
-            && self.file.as_file().write_all_at(bytes, offset).is_err()
-        {
+        if !self.has_failed.load(Ordering::Relaxed) && self.file.write_all_at(bytes, offset).is_err() {
             self.has_failed.store(true, Ordering::Relaxed);
         }
     }
 
-    fn whole(self) -> Option<Spare> {
-        let (file, path) = self.file.into_parts();
-        (!self.has_failed.into_inner()).then_some(Spare { file, path })
+    fn whole(self) -> Option<File> {
+        (!self.has_failed.into_inner()).then_some(self.file)
     }
+}
+
+/// A file that gets a name later, if ever. (`tempfile` makes files that never get one.)
+#[cfg(target_os = "linux")]
+fn nameless(directory: &Path) -> Option<File> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR).ok().map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_directory: &Path) -> Option<File> {
+    None
 }
 
 #[cfg(target_os = "linux")]
@@ -225,7 +226,9 @@ mod tests {
             let spare = blobs.take_spare(&content.blob);
             assert!(spare.is_none() || size > SMALL);
             if let Some(spare) = spare {
-                assert!(std::fs::read(&spare.path).unwrap() == bytes, "{size}");
+                let mut copied = vec![0; size];
+                spare.read_exact_at(&mut copied, 0).unwrap();
+                assert!(copied == bytes && spare.metadata().unwrap().len() == size as u64, "{size}");
             }
             assert!(blobs.take_spare(&content.blob).is_none());
             assert_eq!(left(&blobs), 0, "{size}");

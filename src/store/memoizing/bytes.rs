@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::record::Content;
 use crate::store::LocalStore;
 use crate::store::blobs::is_empty;
-use crate::store::{BlobStore, BlobWriter, Bring, Spare};
+use crate::store::{BlobStore, BlobWriter, Bring};
 use std::fs::File;
 use std::io::{Read, Write};
 
@@ -43,7 +43,7 @@ impl BlobStore for LocalStore {
         self.blobs.receive(size, wants_spare, bring)
     }
 
-    fn take_spare(&self, blob: &BlobId) -> Option<Spare> {
+    fn take_spare(&self, blob: &BlobId) -> Option<File> {
         self.blobs.take_spare(blob)
     }
 
