@@ -6,7 +6,7 @@ import shutil
 import stat
 from pathlib import Path
 
-# What no rule promises to bring back: bytecode, and the private memory of tools.
+# What no rule promises to bring back: bytecode, and the private memory of tools (also `node_modules/.cache`).
 PRIVATE = {"__pycache__", ".mypy_cache", ".ruff_cache", ".git"}
 
 
@@ -19,6 +19,8 @@ def snapshot(root, with_git=False):
         for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
             path = prefix + entry.name
             if entry.name in skipped:
+                continue
+            if path.endswith("node_modules/.cache"):
                 continue
             in_modules = "node_modules" in path.split("/")
             if entry.is_symlink():

@@ -322,8 +322,18 @@ class Trial:
         if self.asks("shared"):
             self.with_shared_cache(theirs, their_place, self.user)
 
+    def differs(self, theirs, their_place, user, **variables):
+        """In what a bare call gives something else there: then no cache can help."""
+        name = f"bares/{len(variables)}"
+        place = self.place(name, umask=0o077 if user is None else 0o027, user=user, apart=True)
+        given = place.call(self.settings, self.command.words, {**self.env(place), **variables})
+        like = self.compare(given, place, theirs, their_place)
+        remove(place.root.parent)
+        return like if self.is_other(like) else ""
+
     def in_clone(self, theirs, their_place, user):
         """It has the same store."""
+        self.row["clone differs"] = self.differs(theirs, their_place, user)
         place = self.place("elsewhere/deeper", umask=0o077 if user is None else 0o027, user=user, apart=True)
         if user is not None:
             open_to_all(self.base)
@@ -332,6 +342,7 @@ class Trial:
 
     def with_shared_cache(self, theirs, their_place, user):
         """It has an empty store, and the same shared cache."""
+        self.row["shared differs"] = self.differs(theirs, their_place, user, CI="true")
         place = self.place("shares/deeper", umask=0o077 if user is None else 0o027, user=user)
         spread_times(place.root)
         store = self.base / "own-store"

@@ -1,12 +1,19 @@
 //! The system's tables of users and groups: the lines of some of them.
 //!
-//! Bytes and numbers alone.
+//! A part of a table counts as bytes and numbers alone.
 
 use crate::digest::Digest;
 use crate::encode::Encoder;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// The tables.
-pub const TABLES: [&str; 2] = ["/etc/passwd", "/etc/group"];
+pub const TABLES: [&str; 2] = [USERS, "/etc/group"];
+
+/// The table of users.
+const USERS: &str = "/etc/passwd";
 
 /// The digest of the lines whose number is one of `ids` (sorted), in their order. Lines by which another service is asked
 /// (`+`, `-`) count always, and so does what is not a line of such a table.
@@ -27,9 +34,35 @@ pub fn digest(table: &[u8], ids: &[u32]) -> Digest {
     Digest::of(&encoder.finish())
 }
 
+/// The home directory of the user as whom this process runs, by `/etc/passwd`: `None` if another service knows it.
+#[must_use]
+pub fn own_home() -> Option<PathBuf> {
+    home(&fs::read(USERS).ok()?, rustix::process::getuid().as_raw())
+}
+
+/// The home directory of a user, if the table has the user's line before any line by which another service is asked.
+fn home(table: &[u8], user: u32) -> Option<PathBuf> {
+    let mut own = table.split(|byte| *byte == b'\n').take_while(|line| !line.starts_with(b"+"));
+    let line = own.find(|line| {
+        let id = line.split(|byte| *byte == b':').nth(2).and_then(|id| std::str::from_utf8(id).ok());
+        !line.starts_with(b"-") && id.and_then(|id| id.parse().ok()) == Some(user)
+    })?;
+    let home = line.split(|byte| *byte == b':').nth(5)?;
+    home.starts_with(b"/").then(|| PathBuf::from(OsStr::from_bytes(home)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::digest;
+    use super::{digest, home};
+    use std::path::PathBuf;
+
+    #[test]
+    fn the_home_of_a_user_is_in_the_line_with_the_number() {
+        let table =
+            b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n+@team\nbob:x:7:7::/b:\n";
+        assert_eq!(home(table, 1000), Some(PathBuf::from("/home/ann")));
+        assert_eq!((home(table, 7), home(table, 8), home(b"a:x:1:1::rel:", 1)), (None, None, None));
+    }
 
     #[test]
     fn lines_of_others_do_not_count() {

@@ -149,6 +149,7 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         Observation::Unset { names } => {
             Validity::when(parts::set_of(&names.apart(), present.environment).is_none())
         }
+        Observation::NotInHome { name } => Validity::when(parts::is_not_in_home(name)),
         Observation::Exists { path } => Validity::when(fs::symlink_metadata(resolve(path)).is_ok()),
         Observation::Settled { states } => Validity::when(parts::settled_holds(states, present.places)),
         Observation::UmaskAtLeast(mask) => Validity::when(present.circumstances.umask() & mask == *mask),

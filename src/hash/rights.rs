@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 /// The rights to read and write.
-const READ_AND_WRITE: u32 = 0o6;
+pub const READ_AND_WRITE: u8 = 0o6;
+/// The rights to enter a directory and to change its entries.
+pub const CHANGE_ENTRIES: u8 = 0o3;
 /// The right to enter a directory.
 const ENTER: u32 = 0o1;
 
@@ -67,8 +69,9 @@ fn rights_of(path: &Path, metadata: &Metadata) -> u32 {
     }
     let may = |access: Access| accessat(CWD, path, access, AtFlags::EACCESS).is_ok();
     let bit = |access: Access, bit: u32| if may(access) { bit } else { 0 };
-    let read_and_write = if metadata.uid() == user.as_raw() && own & READ_AND_WRITE == READ_AND_WRITE {
-        READ_AND_WRITE
+    let both = u32::from(READ_AND_WRITE);
+    let read_and_write = if metadata.uid() == user.as_raw() && own & both == both {
+        both
     } else {
         bit(Access::READ_OK, 4) | bit(Access::WRITE_OK, 2)
     };

@@ -20,10 +20,17 @@ struct Builder {
     programs: &'static [&'static str],
     /// Names of what it takes for input after all. Code of the project that runs in its process (a test) may make such a file.
     inputs: &'static [&'static str],
+    /// It never decides by which of two files is newer. At most it compares the time of a file with the one that its private cache
+    /// contains, to know whether that file is another one.
+    is_timeless: bool,
 }
 
 const fn row(programs: &'static [&'static str], inputs: &'static [&'static str]) -> Builder {
-    Builder { programs, inputs }
+    Builder { programs, inputs, is_timeless: false }
+}
+
+const fn timeless(programs: &'static [&'static str], inputs: &'static [&'static str]) -> Builder {
+    Builder { programs, inputs, is_timeless: true }
 }
 
 const TESTS: &[&str] = &["*.test.*", "*.spec.*", "__tests__", "package.json"];
@@ -34,17 +41,17 @@ const BUILDERS: &[Builder] = &[
     row(&["mkdocs"], &["*.md"]),
     // The front ends of Python packaging, and the process in which they run the builder.
     row(&["pyproject-build", "pip", "pip3*", "_in_process"], &[]),
-    row(&["jest", "processChild"], TESTS),
-    row(&["vitest"], TESTS),
-    row(&["mocha"], &["*.js", "*.cjs", "*.mjs", "*.ts"]),
-    row(&["c8"], &[]),
+    timeless(&["jest", "processChild"], TESTS),
+    timeless(&["vitest"], TESTS),
+    timeless(&["mocha"], &["*.js", "*.cjs", "*.mjs", "*.ts"]),
+    timeless(&["c8"], &[]),
     row(&["nyc"], &[]),
-    row(&["pytest", "py.test", "coverage", "coverage3"], &["*.py", "*.ini", "*.toml", "*.cfg"]),
+    timeless(&["pytest", "py.test", "coverage", "coverage3"], &["*.py", "*.ini", "*.toml", "*.cfg"]),
     row(&["postcss"], &[]),
     row(&["babel"], &[]),
     row(&["rollup"], &[]),
-    row(&["vite"], &[]),
-    row(&["webpack", "webpack-cli"], &[]),
+    timeless(&["vite"], &[]),
+    timeless(&["webpack", "webpack-cli"], &[]),
     row(&["meson"], &[]),
     row(&["ctest"], &[]),
     row(&["jupyter-nbconvert", "nbconvert", "papermill"], &[]),
@@ -60,6 +67,20 @@ pub fn builder(program: &Path, words: &[OsString]) -> Option<u8> {
     let is_one = |row: &Builder| names.iter().any(|name| is_named(name, row.programs) && is_tool(name));
     let row = BUILDERS.iter().position(is_one)?;
     u8::try_from(row).ok()
+}
+
+/// Whether a process of this tool never decides by which of two files is newer. Code of the project that runs in it may.
+#[must_use]
+pub fn is_timeless(tool: u8) -> bool {
+    BUILDERS.get(usize::from(tool)).is_some_and(|row| row.is_timeless)
+}
+
+/// The beginning of the name of the directory that this tool gives the mode which the umask leaves of 0777: pytest makes its cache
+/// so. It asks for the umask for nothing else; code of the project that runs in it may.
+#[must_use]
+pub fn made_by_umask(tool: u8) -> Option<&'static str> {
+    let row = BUILDERS.get(usize::from(tool))?;
+    row.programs.contains(&"pytest").then_some("pytest-cache-files-")
 }
 
 /// Whether one of the tools, a set of bits with the numbers of [`builder`], takes a file of this name for input.

@@ -76,11 +76,17 @@ pub const ASKS_ROOT: &[&str] = &[
     "fchownSync",
     "chownSync",
 ];
+/// Programs that look for settings in the home directory that the table of users contains, whatever HOME is: the names of these
+/// files.
+pub const SETTINGS_IN_HOME: &[(&str, &str)] = &[("sqlite3", ".sqliterc")];
+/// Programs that look nobody up.
+pub const NO_LOOK_UP: &[&str] =
+    &["sh", "dash", "cat", "rm", "printf", "echo", "head", "tail", "wc", "diff", "cmp"];
 /// Programs that look up only the owners of files that they show.
 pub const LOOK_UP_OWNERS: &[&str] = &[
     "ls dir vdir tree stat find cp mv",
     // These look up their own user at each start. Code that asks for it is found by names in it, like `user.name`.
-    "java javac jar javadoc javap jdeps jlink jmod jshell sqlite3 git tclsh wish expect",
+    "java javac jar javadoc javap jdeps jlink jmod jshell sqlite git tclsh wish expect",
     "sh bash dash zsh ksh mksh ash",
 ];
 /// Programs that look up only their own user, and the owners of files that they show.

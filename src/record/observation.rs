@@ -197,6 +197,11 @@ pub enum Observation {
         /// Of their lines.
         digest: Digest,
     },
+    /// Nothing has this name in the home directory that `/etc/passwd` contains for the user. (That of HOME may be another.)
+    NotInHome {
+        /// A name without a slash.
+        name: Vec<u8>,
+    },
     /// The nearest directory above the root that has a name.
     Upward {
         /// The name, or a path below such a directory.
@@ -268,6 +273,7 @@ impl Encode for Observation {
             Self::UmaskAtLeast(mask) => to.unsigned(36).unsigned(u64::from(*mask)),
             Self::Superuser(is) => to.unsigned(10).flag(*is),
             Self::User { digest } => to.unsigned(41).digest(digest),
+            Self::NotInHome { name } => to.unsigned(42).bytes(name),
             Self::Root(path) => to.unsigned(11).bytes(path),
             Self::Importable { path, names, digest } => {
                 to.unsigned(12).value(path).value(names).digest(digest)
@@ -338,6 +344,7 @@ impl Decode for Observation {
             36 => Self::UmaskAtLeast(from.unsigned32()?),
             10 => Self::Superuser(from.flag()?),
             41 => Self::User { digest: from.digest()? },
+            42 => Self::NotInHome { name: from.bytes()?.to_vec() },
             11 => Self::Root(from.bytes()?.to_vec()),
             12 => Self::Importable {
                 path: StoredPath::decode(from)?,

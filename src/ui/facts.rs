@@ -90,6 +90,7 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::UmaskAtLeast(mask) => line("umask", format!("{mask:03o}"), "or more"),
         Observation::Superuser(is) => line("root", if *is { "yes" } else { "no" }, ""),
         Observation::User { digest } => line("user", "and groups", short(&digest.to_hex())),
+        Observation::NotInHome { name } => line("absent", escape::line(name), "in the home of the user"),
         Observation::Root(path) => line("place", escape::line(path), ""),
         Observation::RootName(name) => line("place", format!("…/{}", escape::line(name)), ""),
         Observation::Unset { names } => {
@@ -149,7 +150,10 @@ pub fn is_outside(observation: &Observation) -> bool {
         | Observation::Exists { path }
         | Observation::Index { path, .. }
         | Observation::Modified { path, .. } => path.base() != Base::Root,
-        Observation::Loader { .. } | Observation::Accounts { .. } | Observation::Upward { .. } => true,
+        Observation::Loader { .. }
+        | Observation::Accounts { .. }
+        | Observation::NotInHome { .. }
+        | Observation::Upward { .. } => true,
         _ => false,
     }
 }

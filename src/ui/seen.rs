@@ -88,6 +88,9 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             None => "not run as root".to_owned(),
         },
         Observation::User { .. } => format!("the user or the groups {}", verb("changed")),
+        Observation::NotInHome { name } => {
+            format!("{} in the user's home {}", escape::brief(name, LONGEST_NAME), verb("appeared"))
+        }
         Observation::Root(path) => {
             format!("root {} {}", escape::brief(path, LONGEST_NAME), verb("is another"))
         }
@@ -132,6 +135,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Umask(_) | Observation::UmaskAtLeast(_) => (10, Vec::new()),
         Observation::Superuser(_) => (11, Vec::new()),
         Observation::User { .. } => (36, Vec::new()),
+        Observation::NotInHome { name } => (37, name.clone()),
         Observation::Root(_) => (12, Vec::new()),
         Observation::Importable { path: at, .. } => (17, path(at)),
         Observation::Entries { path: at, .. } => (32, path(at)),

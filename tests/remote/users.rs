@@ -19,6 +19,13 @@ const COMMANDS: &[&[&str]] = &[
     &["/usr/bin/python3", "-c", "import json, glob; print(sorted(glob.glob('sub/*')), json.dumps([1]))"],
     &["/usr/bin/python3", "train.py"],
     &[
+        "/usr/bin/python3",
+        "-c",
+        "import sqlite3; print(*sqlite3.connect('rows.db').execute('select * from t'))",
+    ],
+    &["/usr/bin/python3", "-c", "print(open('data.txt', 'r+').read())"],
+    &["sh", "-c", "mkdir sub 2> /dev/null || echo there; : > sub/t; rm sub/t"],
+    &[
         "sh",
         "-c",
         "mkdir -p made/below; cp data.txt made/below/copy; chmod 600 made/below/copy; mv made/below/copy made/x",
@@ -43,6 +50,11 @@ struct User<'a> {
 impl User<'_> {
     fn prepare(&self) {
         self.machine.script("count.sh", "wc -l < data.txt");
+        let script = "import sqlite3; c = sqlite3.connect('rows.db'); c.execute('create table t (n)'); \
+                      c.execute('insert into t values (7)'); c.commit()";
+        let mut made = Command::new("/usr/bin/python3");
+        made.args(["-c", script]).current_dir(&self.machine.project);
+        assert!(made.status().unwrap().success());
         for (name, text) in [
             ("data.txt", "b\na\n"),
             ("sub/one.txt", "1\n"),

@@ -141,8 +141,8 @@ pub struct Nature {
     pub removes_trees: bool,
     /// It always sets the same modes.
     pub asks_literally: bool,
-    /// It makes its output executable as the umask allows.
-    pub is_linker: bool,
+    /// It gives what it made all rights that the umask leaves, where the name begins like this: a linker its output.
+    pub sets_by_umask: Option<&'static str>,
     /// It sets only modes that it takes from the files that it works on.
     pub copies_modes: bool,
 }

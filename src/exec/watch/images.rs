@@ -51,7 +51,7 @@ impl Images {
             removes_trees: false,
             cuts_by_size: false,
             asks_literally: false,
-            is_linker: false,
+            sets_by_umask: None,
             copies_modes: false,
         };
         if self.since.elapsed() > KNOWN_FOR {

@@ -81,8 +81,8 @@ impl Modes {
     pub(super) fn set(&mut self, path: &[u8], mode: u32, nature: &Nature) {
         let mode = mode & 0o7777;
         let given = match self.given.get(path) {
-            Some(ModeGiven::Asked(asked)) if nature.is_linker && mode == 0o777 & !umask() => {
-                ModeGiven::Asked(asked | 0o111)
+            Some(ModeGiven::Asked(_)) if mode == 0o777 & !umask() && sets_by_umask(nature, path) => {
+                ModeGiven::Asked(0o777)
             }
             _ if nature.copies_modes => ModeGiven::Copied,
             _ => ModeGiven::Set { mode, is_computed: !nature.names_modes },
@@ -134,6 +134,12 @@ impl Modes {
     }
 }
 
+/// Whether a program of this nature gives what is at `path` all rights that the umask leaves.
+fn sets_by_umask(nature: &Nature, path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    nature.sets_by_umask.is_some_and(|start| name.starts_with(start.as_bytes()))
+}
+
 /// How what got its bits in one place has them in another.
 fn elsewhere(given: ModeGiven) -> ModeGiven {
     if matches!(given, ModeGiven::Kept { .. }) { ModeGiven::Moved } else { given }
@@ -171,7 +177,7 @@ mod tests {
     fn a_linker_asks_for_what_the_umask_leaves() {
         let mut modes = Modes::default();
         modes.created(b"/x", creating(0o666, umask()));
-        modes.set(b"/x", 0o777 & !umask(), &Nature { is_linker: true, ..Nature::default() });
+        modes.set(b"/x", 0o777 & !umask(), &Nature { sets_by_umask: Some(""), ..Nature::default() });
         assert_eq!(modes.into_parts().into_values().next(), Some(ModeGiven::Asked(0o777)));
     }
 }

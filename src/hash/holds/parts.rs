@@ -33,6 +33,12 @@ pub(super) fn part_now(
     part.map_or(Now::Unknown, |digest| Now::Is(digest, trusted(path, fresh, now)))
 }
 
+/// Whether the table of users has a home directory for this one, and nothing there has this name.
+pub(super) fn is_not_in_home(name: &[u8]) -> bool {
+    let path = accounts::own_home().map(|home| home.join(OsStr::from_bytes(name)));
+    path.is_some_and(|path| state(&path, false).0 == FileState::Absent)
+}
+
 /// Whether all results of an earlier run are as a run found them, or all as it left them.
 pub(super) fn settled_holds(states: &[BothEnds], places: &Places) -> bool {
     let now: Vec<FileState> = states.iter().map(|ends| state(&places.resolve(&ends.path), false).0).collect();

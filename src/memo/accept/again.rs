@@ -124,6 +124,9 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
         Observation::UmaskAtLeast(_) => alone(Observation::UmaskAtLeast(present.circumstances.umask())),
         Observation::Superuser(_) => alone(Observation::Superuser(present.circumstances.is_superuser())),
         Observation::User { .. } => alone(Observation::User { digest: present.circumstances.user() }),
+        Observation::NotInHome { .. } => {
+            (holds(then, None, present) == Validity::Valid).then(|| (then.clone(), None))
+        }
         Observation::Unset { names } => {
             // Those that are still unset; which of the others are set is for their own observations to say.
             let unset = names.apart().into_iter().filter(|name| {

@@ -65,7 +65,7 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
     // The script of an interpreter is its first argument that is not an option.
     let script = rest.iter().find(|word| !word.as_bytes().starts_with(b"-"));
     let runs = |name: &str| script.is_some_and(|script| base(script) == name);
-    if is("git") || is("terraform") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
+    if is("git") || is("terraform") || is("mypy") || runs("mypy") {
         return None;
     }
     // Only with targets of its rules, which are known by name.

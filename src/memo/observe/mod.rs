@@ -130,6 +130,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observed: Observed::default(),
         contents: Vec::new(),
         refusing: BTreeSet::new(),
+        allowing: BTreeSet::new(),
         passing: BTreeSet::new(),
         obeying: BTreeSet::new(),
         tables: system::counted_in_part(run, trace, watcher),
@@ -234,7 +235,9 @@ struct Observer<'a> {
     listed_before: Vec<PathBuf>,
     /// Directories inside the root in which the run tried something that left no trace.
     refusing: BTreeSet<PathBuf>,
-    /// Directories in which something was made that is gone.
+    /// Directories in which a file was made that is gone: it counts whether the present user may.
+    allowing: BTreeSet<PathBuf>,
+    /// Directories in which something else was made that is gone.
     passing: BTreeSet<PathBuf>,
     /// Directories in which entries came, went or were replaced.
     obeying: BTreeSet<PathBuf>,

@@ -12,6 +12,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// Names in code that takes modification times of files.
+const TAKES_TIMES: &[&str] = &["mtime", "file.info", " -nt ", " -ot ", " -M "];
+
 /// A file of the project's code.
 #[derive(Debug)]
 pub(super) struct Code {
@@ -69,6 +72,11 @@ impl Observer<'_> {
     /// Whether code of the project contains one of these names.
     pub(super) fn names(&self, name: &str) -> bool {
         self.code_says(&|text| memmem::find(text, name.as_bytes()).is_some())
+    }
+
+    /// Whether code of the project may compare times of files in the process of a tool that does not.
+    pub(super) fn code_compares_times(&self) -> bool {
+        self.code_says(&|text| mentions(text, TAKES_TIMES) || takes_whole(text))
     }
 
     /// Whether code of the project asks for sizes of files.

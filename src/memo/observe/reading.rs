@@ -12,7 +12,7 @@ use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
 use crate::profiles::git_index::is_index;
 use crate::profiles::state::GIT_INDEX;
-use crate::record::{Evidence, FileState, Observation, Timestamp};
+use crate::record::{Base, Evidence, FileState, Observation, Timestamp};
 use rustc_hash::FxHashSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -74,6 +74,13 @@ impl Observer<'_> {
             }
             if self.is_ignored(path, *access) {
                 continue;
+            }
+            if self.is_missing_in_home(path, *access) {
+                let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
+                self.observe(Observation::NotInHome { name }, None);
+                if self.stored(path).base() == Base::Absolute {
+                    continue;
+                }
             }
             if is_index(path)
                 && access.strangers & GIT_INDEX == 0

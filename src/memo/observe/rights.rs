@@ -1,10 +1,10 @@
 //! Whether modes of files count: only if a result can show them.
 
-use super::Observer;
-use crate::exec::{Access, Image, ModeGiven, Shows, Trace};
+use super::{Observer, differs, present};
+use crate::exec::{Access, FirstChange, Image, ModeGiven, Shows, Trace};
 use crate::hash::rights;
 use crate::profiles::attributes::{self, named};
-use crate::record::{FileState, ModeRule};
+use crate::record::{Evidence, FileState, ModeRule};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -204,9 +204,17 @@ impl Observer<'_> {
     pub(super) fn by_rights(&self, path: &Path, follow: bool, state: FileState) -> FileState {
         let Some(mode) = state.mode() else { return state };
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();
-        let shown = access.changed || self.is_shown(access);
+        let is_opened = self.is_only_opened(path, access);
+        let shown = (access.changed && !is_opened) || self.is_shown(access);
+        let mut asked = access.rights_asked;
+        if is_opened {
+            asked |= rights::READ_AND_WRITE;
+        }
+        if self.allowing.contains(path) {
+            asked |= rights::CHANGE_ENTRIES;
+        }
         // A directory for temporary files that may not be used is as good as another one.
-        let asked = if self.watcher.tables.is_temporary(path) { 0 } else { access.rights_asked };
+        let asked = if self.watcher.tables.is_temporary(path) { 0 } else { asked };
         let mut is_exact = shown || self.modes_given.exact.contains(&mode);
         let is_given = !is_exact && self.modes_given.fresh.contains(&mode);
         // What the umask has to do with the modes of others' files is not known.
@@ -214,6 +222,18 @@ impl Observer<'_> {
         is_exact |= is_given && !fresh;
         let passed = !is_exact && !fresh && asked == 0 && self.is_on_the_way(path, &state, access);
         rights::apply(path, follow, state, ModeRule { by_rights: !is_exact, asked, fresh, passed })
+    }
+
+    /// Whether the run opened a file for writing, with its content, and did nothing else to it: a database that was only queried.
+    /// Then it counts whether the present user may do that.
+    pub(super) fn is_only_opened(&self, path: &Path, access: Access) -> bool {
+        let before = self.watcher.before.get(path).and_then(|before| before.evidence);
+        let is_file = |evidence: &Evidence| evidence.mode & libc::S_IFMT == libc::S_IFREG;
+        access.changed
+            && access.first_change == FirstChange::InPlace
+            && !(access.altered || access.given_up || access.changed_otherwise)
+            && before.is_some_and(|before| is_file(&before))
+            && present(path).is_ok_and(|now| !differs(before.as_ref(), now.as_ref()))
     }
 
     /// Whether a directory outside of the root was only looked at on the way to something below it, as `realpath` does. Whether it

@@ -200,7 +200,9 @@ impl Observer<'_> {
     /// # Errors
     /// The times of a file are unknown.
     pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
-        let is_named = NAMES_ORDER.iter().any(|name| says(self.run, name)) || says_order(self.run);
+        let is_named = NAMES_ORDER.iter().any(|name| says(self.run, name))
+            || says_order(self.run)
+            || (self.watcher.has_timeless && self.code_compares_times());
         let mut timed = std::mem::take(&mut self.timed);
         // The run itself made such a directory newer: ninja looks at those of its outputs.
         timed.retain(|timed| timed.is_file || !self.obeying.contains(&timed.path));

@@ -1,15 +1,17 @@
 //! Whether the umask, the superuser and the user count: only if a result can show them.
 
+use super::witness::Before;
 use super::{Observer, Run};
-use crate::exec::{Access, Shows};
-use crate::hash::accounts::TABLES;
+use crate::exec::{Access, FirstChange, Shows};
+use crate::hash::accounts::{self, TABLES};
 use crate::hash::entry::LanguageKind;
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::profiles::attributes::{WITHOUT_EXECUTING, named};
 use crate::profiles::users::{
-    ACT_FOR_ROOT, ASKS_LOOKED_UP, ASKS_ROOT, ASKS_USER, NAME_USER, PERL_TESTS, PRINT_USER, TESTS_OWNER,
+    ACT_FOR_ROOT, ASKS_LOOKED_UP, ASKS_ROOT, ASKS_USER, NAME_USER, NO_LOOK_UP, PERL_TESTS, PRINT_USER,
+    SETTINGS_IN_HOME, TESTS_OWNER,
 };
-use crate::record::Evidence;
+use crate::record::{Base, Evidence, Observation};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -23,12 +25,14 @@ impl Observer<'_> {
         let any_of = |names: &[&str]| {
             trace.programs.iter().filter_map(|program| program.file_name()).any(|name| named(name, names))
         };
-        self.observed.umask_counts |= trace.umask_used || shows_own;
+        let code_asks = || self.watcher.asks_umask && self.names("umask");
+        self.observed.umask_counts |= trace.umask_used || shows_own || code_asks();
         self.observed.user_counts = is_refused
             || shows_own
             || trace.owners_set
             || any_of(ACT_FOR_ROOT)
             || self.is_forbidden_to_others()
+            || self.is_for_owners()
             || self.code_has(ASKS_ROOT.iter().copied());
         self.observed.identity_counts = any_of(PRINT_USER)
             || self.has_tool_of_user()
@@ -47,6 +51,31 @@ impl Observer<'_> {
         let has_home = || self.run.captured.environment.iter().any(|(name, _)| name == "HOME");
         let mut read = self.accounts_read().peekable();
         read.peek().is_some() && (!has_home() || read.any(|access| access.own_user_looked_up))
+    }
+
+    /// Whether `path` is that of settings in the home directory that the table of users contains for this one, which a program
+    /// looked for and which are not there. Another user has them elsewhere.
+    pub(super) fn is_missing_in_home(&self, path: &Path, access: Access) -> bool {
+        let runs = |program: &str| {
+            self.trace.programs.iter().any(|known| known.file_name().is_some_and(|name| name == program))
+        };
+        let is_sought =
+            |(program, name): &(&str, &str)| path.ends_with(name) && runs(program) && !self.names(name);
+        access.absent
+            && !access.changed
+            && SETTINGS_IN_HOME.iter().any(is_sought)
+            && self.stored(path).base() != Base::Root
+            && accounts::own_home().is_some_and(|home| path.parent() == Some(home.as_path()))
+    }
+
+    /// Whether nothing but such settings was sought by the tables of users: they count as missing, for any user.
+    pub(super) fn only_settings_are_sought(&self) -> bool {
+        let mut names = self.trace.programs.iter().filter_map(|program| program.file_name());
+        let is_missing = |observation: &Observation| matches!(observation, Observation::NotInHome { .. });
+        self.observed.observations.iter().any(|(observation, _)| is_missing(observation))
+            && names.all(|name| {
+                named(name, NO_LOOK_UP) || SETTINGS_IN_HOME.iter().any(|(known, _)| name == *known)
+            })
     }
 
     /// Reads of the tables of users and groups.
@@ -72,6 +101,20 @@ impl Observer<'_> {
             (access.read && lacks(self.watcher.first(path), 0o004))
                 || (access.listed && lacks(self.watcher.first(path), 0o005))
         })
+    }
+
+    /// Whether root set the mode or times of what was there before: others may do so only where they own it.
+    fn is_for_owners(&self) -> bool {
+        let was_there =
+            |path| self.watcher.before.get(path).is_some_and(|before: &Before| before.evidence.is_some());
+        let is_replaced =
+            |change| matches!(change, FirstChange::Put | FirstChange::Created | FirstChange::Removed);
+        self.run.circumstances.is_superuser()
+            && self
+                .trace
+                .accesses
+                .iter()
+                .any(|(path, access)| access.altered && !is_replaced(access.first_change) && was_there(path))
     }
 
     /// Whether the words of the call, its sources, or files of the project have one of these names.

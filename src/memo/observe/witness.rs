@@ -13,7 +13,7 @@ use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
-use crate::profiles::builders::builder;
+use crate::profiles::builders::{builder, is_timeless, made_by_umask};
 use crate::profiles::git_index::is_index;
 use crate::profiles::state::{Tables, keeps};
 use crate::record::{Circumstances, Evidence, FileState, Places, Timestamp};
@@ -83,6 +83,10 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) unseen: Option<(PathBuf, io::Error)>,
     /// Names in code that the run created.
     pub(super) made: Made,
+    /// Whether a tool ran that never decides by which of two files is newer.
+    pub(super) has_timeless: bool,
+    /// Whether a tool ran that asks for the umask for its own purposes.
+    pub(super) asks_umask: bool,
     /// Tables of the system, as they were at the first look.
     pub(super) system: BTreeMap<PathBuf, Vec<u8>>,
 }
@@ -114,6 +118,8 @@ impl<'a> Watcher<'a> {
             later: BTreeSet::new(),
             background: Background::default(),
             made: Made::default(),
+            has_timeless: false,
+            asks_umask: false,
             system: BTreeMap::new(),
         }
     }
@@ -358,24 +364,33 @@ impl Witness for Watcher<'_> {
         let keeps = keeps(image.program, image.words);
         let is_function = is_function || python_process::runs_own_code(image, self.root);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
-        let compares_times = image::compares_times(image, &self.captured.command.entry.directory);
+        let builder = builder(image.program, image.words);
+        let is_timeless = builder.is_some_and(is_timeless);
+        self.has_timeless |= is_timeless;
+        let by_umask = builder.and_then(made_by_umask);
+        self.asks_umask |= by_umask.is_some();
+        let compares_times = if is_timeless {
+            None
+        } else {
+            image::compares_times(image, &self.captured.command.entry.directory)
+        };
         Nature {
             shows,
             is_function,
             is_interpreter,
             is_shell: image.program.file_name().is_some_and(interpreters::is_shell),
             keeps,
-            builder: builder(image.program, image.words),
+            builder,
             compares_times,
             reads_code: made::reads_code(image),
             looks_up: system::looks_up(image, self.circumstances),
-            uses_umask: rights::uses_umask(image),
+            uses_umask: by_umask.is_none() && rights::uses_umask(image),
             names_modes: rights::names_modes(image),
             accepts_directories: rights::accepts_directories(image),
             removes_trees: rights::removes_trees(image),
             cuts_by_size: rights::cuts_by_size(image),
             asks_literally: rights::asks_literally(image),
-            is_linker: rights::is_linker(image),
+            sets_by_umask: if rights::is_linker(image) { Some("") } else { by_umask },
             copies_modes: rights::copies_modes(image),
             enters: image::enters(image),
             takes: image::takes(image),

@@ -29,6 +29,13 @@ impl Observer<'_> {
         if self.run.ignored_writes.matches(path) {
             return self.seen_before_ignored(path, access, before);
         }
+        // An entry came or went there, or was replaced.
+        let is_entry =
+            matches!(access.first_change, FirstChange::Created | FirstChange::Put | FirstChange::Removed)
+                || before.evidence.is_some() != now.is_some();
+        if net && is_entry {
+            self.obeying.extend(path.parent().map(Path::to_path_buf));
+        }
         match self.scope.region(path) {
             _ if self.aside.has(path) => return Ok(()),
             Region::Inside => {}
@@ -58,18 +65,18 @@ impl Observer<'_> {
         // A program that compares times may find it newer next time.
         let is_newer = self.compares_times && access.looked && !self.aside.describes_products(path);
         let is_still = is_rewritten && same_mode && !is_newer && changed.has_same_bytes();
-        if !net && !self.watcher.came_with_the_run(path) {
+        let is_only_opened = self.is_only_opened(path, access);
+        // That is refused to everyone.
+        let is_there = was_directory && access.first_change == FirstChange::Created && !access.given_up;
+        if !net && !self.watcher.came_with_the_run(path) && !is_only_opened && !is_there {
             // The change may have been refused.
-            let is_passing = before.evidence.is_none();
-            let tried = if is_passing { &mut self.passing } else { &mut self.refusing };
+            let tried = match access.first_change {
+                _ if before.evidence.is_some() => &mut self.refusing,
+                // Whoever may change the entries of the directory may do this; root alone may make some other things.
+                FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended => &mut self.allowing,
+                _ => &mut self.passing,
+            };
             tried.extend(path.parent().map(Path::to_path_buf));
-        }
-        // An entry came or went there, or was replaced.
-        let is_entry =
-            matches!(access.first_change, FirstChange::Created | FirstChange::Put | FirstChange::Removed)
-                || before.evidence.is_some() != now.is_some();
-        if net && is_entry {
-            self.obeying.extend(path.parent().map(Path::to_path_buf));
         }
         if !net || is_still {
             self.unchanged(&changed, looked)?;
@@ -108,9 +115,10 @@ impl Observer<'_> {
         self.observed.umask_counts |=
             changed.now.is_some() && is_asked && (access.given_up || self.is_anew(path, access));
         if (access.kept_on_change || looked || changed.now.is_some()) && !self.only_output(path) {
-            let observation =
-                Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
-            self.observe(observation, None);
+            let state = before.state.clone();
+            let state =
+                if self.is_only_opened(path, access) { self.by_rights(path, false, state) } else { state };
+            self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
             self.behind_link(path, before)?;
         }
         if let (FileState::Directory { .. }, Some(before), Some(now)) =
@@ -221,6 +229,7 @@ impl Observer<'_> {
     /// Settles directories in which the run created an entry that is gone at its end. If the run created or removed another entry there
     /// for good, the directory certainly allows it, unless it is sticky: there users cannot remove each other's files.
     pub(super) fn passing(&mut self) {
+        self.allowing.retain(|directory| !self.obeying.contains(directory));
         let is_sticky = |directory: &Path| {
             fs::symlink_metadata(directory).map_or(true, |found| found.mode() & libc::S_ISVTX != 0)
         };
@@ -233,7 +242,9 @@ impl Observer<'_> {
 
     /// Whether the directories in which the run tried something allowed it.
     pub(super) fn refusing(&mut self) -> Result<(), NotKept> {
-        for directory in std::mem::take(&mut self.refusing) {
+        let tried: BTreeSet<PathBuf> =
+            std::mem::take(&mut self.refusing).into_iter().chain(self.allowing.iter().cloned()).collect();
+        for directory in tried {
             let is_changed = self.trace.accesses.get(&directory).is_some_and(|access| access.changed);
             let is_product = self.scope.relative(&directory).is_some_and(|relative| {
                 self.observed.products.iter().any(|product| product.path == relative)

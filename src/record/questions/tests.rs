@@ -85,6 +85,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         (0_u32..3).prop_map(Observation::Umask),
         any::<bool>().prop_map(Observation::Superuser),
         digest().prop_map(|digest| Observation::User { digest }),
+        "[a-c]".prop_map(|name| Observation::NotInHome { name: name.into_bytes() }),
         "[a-c]{0,2}".prop_map(|path| Observation::Root(path.into_bytes())),
         "[a-c]{0,2}".prop_map(|name| Observation::RootName(name.into_bytes())),
         (0_u64..2, digest(), 0_u64..2).prop_map(|(offset, digest, left_at)| {

@@ -162,6 +162,7 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::UmaskAtLeast(mask) => of("umask_at_least").with("mask", *mask),
         Observation::Superuser(is) => of("superuser").with("is", *is),
         Observation::User { digest } => of("user").with("digest", json::digest(digest)),
+        Observation::NotInHome { name } => of("not_in_home").with("name", json::text(name)),
         Observation::Root(path) => of("root").with("path", json::text(path)),
         Observation::RootName(name) => of("root_name").with("name", json::text(name)),
         Observation::Unset { names } => of("unset").with("names", json::texts(&names.apart())),
