@@ -130,6 +130,11 @@ pub fn accepts_directories(name: &OsStr, words: &[OsString]) -> bool {
 #[must_use]
 pub fn is_npm_without_packages(words: &[OsString]) -> bool {
     const COMMANDS: &[&str] = &["exec", "x", "ls", "list", "pkg", "run", "run-script", "start", "test", "t"];
+    // npm puts its command in the place of its words, to be shown by `ps`.
+    let title = words.first().and_then(|word| word.to_str()?.strip_prefix("npm "));
+    if let Some(title) = title {
+        return title.split(' ').next().is_some_and(|command| COMMANDS.contains(&command));
+    }
     let is_node = words.first().is_some_and(|word| Path::new(word).ends_with("node"));
     let mut rest = words.iter().skip(1).filter(|word| !word.as_bytes().starts_with(b"-"));
     let script = rest.next().and_then(|script| Path::new(script).file_name());

@@ -288,7 +288,8 @@ impl Observer<'_> {
             let (digest, evidence) = look::distributions(path).map_err(moved)?;
             self.observe(Observation::Distributions { path: stored.clone(), digest }, evidence);
         }
-        if let Some(names) = importer.names(path) {
+        if let Some(mut names) = importer.names(path) {
+            names.retain(|name| !self.is_own_plain_directory(path, name));
             let (digest, evidence) = look::importable(path, &names).map_err(moved)?;
             let names = Names::of(&names);
             self.observe(Observation::Importable { path: stored, names, digest }, evidence);

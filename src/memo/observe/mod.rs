@@ -13,6 +13,7 @@ mod code;
 mod image;
 mod importer;
 mod imports;
+mod index;
 mod listed;
 mod listing;
 mod made;

@@ -1,5 +1,6 @@
 //! Products of a watched run: how much each depends on what was at its path before (its class).
 
+use super::asks::mentions;
 use super::changed::Changed;
 use super::importer::Importer;
 use super::scope::Region;
@@ -9,6 +10,7 @@ use crate::hash::interpreters::interpreter;
 use crate::hash::resume;
 use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
+use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -299,6 +301,28 @@ impl Observer<'_> {
                 && !known.contains(path.as_path())
                 && resume::file_may_resume(path)
         })
+    }
+
+    /// Whether the run made a directory `name` in `directory` that has no module, and that no code of the project imports: packages that
+    /// import a module of the same name do not mean it.
+    pub(super) fn is_own_plain_directory(&self, directory: &Path, name: &[u8]) -> bool {
+        let path = directory.join(OsStr::from_bytes(name));
+        let is_made = self.watcher.before.get(&path).is_some_and(|before| before.evidence.is_none());
+        let is_module = |below: &Path| {
+            let ends = ["py", "pyc", "so"];
+            below.extension().is_some_and(|own| ends.iter().any(|end| own == *end)) && below.exists()
+        };
+        let has_module = || {
+            let below = self.trace.accesses.range(path.clone()..).map(|(below, _)| below);
+            below.take_while(|below| below.starts_with(&path)).any(|below| is_module(below))
+        };
+        let imports = |text: &[u8]| {
+            mentions(text, &["import_module", "__import__", "find_spec", "pkgutil", "runpy"])
+                || text
+                    .split(|byte| *byte == b'\n')
+                    .any(|line| memmem::find(line, b"import").is_some() && memmem::find(line, name).is_some())
+        };
+        is_made && path.is_dir() && !has_module() && !self.code_says(&imports)
     }
 
     /// The names of the run's own products in `directory`; they have their own observations.

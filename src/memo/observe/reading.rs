@@ -82,9 +82,9 @@ impl Observer<'_> {
                     continue;
                 }
             }
+            let is_of_git = access.strangers & GIT_INDEX == 0 && access.read;
             if is_index(path)
-                && access.strangers & GIT_INDEX == 0
-                && access.read
+                && (is_of_git || self.is_walked_past(*access))
                 && (!access.changed || self.only_read(path))
             {
                 self.index(path)?;
@@ -193,18 +193,6 @@ impl Observer<'_> {
         contents.sort();
         contents.dedup();
         contents
-    }
-
-    /// Observes the content part of git's index, or the whole file if its format is unknown.
-    fn index(&mut self, path: &Path) -> Result<(), NotKept> {
-        let Some((digest, evidence)) = look::index(path) else { return self.state(path, true) };
-        let first = self.watcher.first(path);
-        let same = |now: &fs::Metadata| Some(Evidence::of(now)) == first;
-        if !fs::metadata(path).is_ok_and(|now| same(&now)) {
-            return Err(NotKept::InputMoved(path.to_path_buf()));
-        }
-        self.observe(Observation::Index { path: self.stored(path), digest }, evidence);
-        Ok(())
     }
 
     /// Observes the target of a path that was looked at or looked for.

@@ -7,7 +7,6 @@ use super::{Observer, differs, present, unseen};
 use crate::exec::{Access, FirstChange, ModeGiven, Prior};
 use crate::hash::look;
 use crate::memo::reason::NotKept;
-use crate::profiles::state::GIT_INDEX;
 use crate::record::{BothEnds, Evidence, FileState, Observation, Product, ProductClass, Timestamp};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -149,17 +148,6 @@ impl Observer<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Whether `path` is git's index, only git touched it, and only times, sizes and inodes in it changed. If so, its content
-    /// part is observed.
-    fn is_same_index(&mut self, path: &Path, access: Access, before: &Before) -> bool {
-        let Some(was) = before.index.filter(|_| access.strangers & GIT_INDEX == 0) else { return false };
-        let same = look::index(path).is_some_and(|(now, _)| now == was);
-        if same {
-            self.observe(Observation::Index { path: self.stored(path), digest: was }, None);
-        }
-        same
     }
 
     /// Results of earlier runs count together, as found or as left: a run that finds what it left gives the same result.

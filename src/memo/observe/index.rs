@@ -1,0 +1,46 @@
+//! git's index: what git keeps there to save work does not count.
+
+use super::Observer;
+use super::witness::Before;
+use crate::exec::{Access, Shows};
+use crate::hash::{interpreters, look};
+use crate::memo::reason::NotKept;
+use crate::profiles::state::GIT_INDEX;
+use crate::record::{Evidence, Observation};
+use std::fs;
+use std::path::Path;
+
+impl Observer<'_> {
+    /// Whether code that walks directories only looked at a file, and asks for no sizes: at git's index, whose size is that of its
+    /// content but for what git keeps to save work.
+    pub(super) fn is_walked_past(&self, access: Access) -> bool {
+        let mut names = self.trace.programs.iter().filter_map(|program| program.file_name());
+        !(access.read || access.changed || access.opened || access.times_shown || access.mode_shown)
+            && self.asked == Shows::Nothing
+            && names.all(|name| interpreters::is_one(name) || interpreters::is_shell(name) || name == "env")
+            && !self.names_sizes()
+    }
+
+    /// Observes the content part of git's index, or the whole file if its format is unknown.
+    pub(super) fn index(&mut self, path: &Path) -> Result<(), NotKept> {
+        let Some((digest, evidence)) = look::index(path) else { return self.state(path, true) };
+        let first = self.watcher.first(path);
+        let same = |now: &fs::Metadata| Some(Evidence::of(now)) == first;
+        if !fs::metadata(path).is_ok_and(|now| same(&now)) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        self.observe(Observation::Index { path: self.stored(path), digest }, evidence);
+        Ok(())
+    }
+
+    /// Whether `path` is git's index, only git touched it, and only times, sizes and inodes in it changed. If so, its content
+    /// part is observed.
+    pub(super) fn is_same_index(&mut self, path: &Path, access: Access, before: &Before) -> bool {
+        let Some(was) = before.index.filter(|_| access.strangers & GIT_INDEX == 0) else { return false };
+        let same = look::index(path).is_some_and(|(now, _)| now == was);
+        if same {
+            self.observe(Observation::Index { path: self.stored(path), digest: was }, None);
+        }
+        same
+    }
+}
