@@ -83,6 +83,23 @@ pub fn made_by_umask(tool: u8) -> Option<&'static str> {
     row.programs.contains(&"pytest").then_some("pytest-cache-files-")
 }
 
+/// Names that esbuild looks for in the directories above its input, which it lists.
+pub const SOUGHT_ABOVE: &[&str] = &[
+    "package.json",
+    "tsconfig.json",
+    "jsconfig.json",
+    "node_modules",
+    ".pnp.data.json",
+    ".pnp.cjs",
+    ".pnp.js",
+];
+
+/// Whether a program lists the directories above its input only to find [`SOUGHT_ABOVE`].
+#[must_use]
+pub fn seeks_settings(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| name == "esbuild")
+}
+
 /// Whether one of the tools, a set of bits with the numbers of [`builder`], takes a file of this name for input.
 #[must_use]
 pub fn is_input(tools: u64, name: &[u8]) -> bool {

@@ -64,6 +64,8 @@ pub struct Access {
     pub given_up: bool,
     /// It was read, and afterwards changed in place.
     pub read_then_changed: bool,
+    /// Its entries were read by a program that looks there for more than settings and packages with known names.
+    pub listed_for_more: bool,
     /// A directory that was opened by another program than the one that runs the function.
     pub listed_by_another: bool,
     /// A directory that the program which runs the function opened in another way than Python's importer does.
@@ -132,6 +134,7 @@ impl Access {
         self.kept_on_change |= other.kept_on_change;
         self.given_up |= other.given_up;
         self.read_then_changed |= other.read_then_changed;
+        self.listed_for_more |= other.listed_for_more;
         self.listed_by_another |= other.listed_by_another;
         self.listed_by_code |= other.listed_by_code;
         self.listed_again |= other.listed_again;

@@ -63,6 +63,8 @@ pub struct Upward {
 pub enum ModeGiven {
     /// They were asked for when it was created: it has them without those that the umask takes.
     Asked(u32),
+    /// The same from a program that always asks for these.
+    Literal(u32),
     /// It was created by a process that had set a umask of its own.
     Fixed,
     /// They were set afterwards.

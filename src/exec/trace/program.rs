@@ -133,6 +133,8 @@ pub struct Nature {
     pub uses_umask: bool,
     /// Its arguments contain the modes that it sets.
     pub names_modes: bool,
+    /// It lists directories above its input only to find settings and packages with known names.
+    pub seeks_settings: bool,
     /// It accepts directories that it finds instead of creating them.
     pub accepts_directories: bool,
     /// It sets the size of a file relative to its present size.

@@ -47,6 +47,7 @@ impl Images {
             looks_up: LooksUp::Anybody,
             uses_umask: true,
             names_modes: false,
+            seeks_settings: false,
             accepts_directories: false,
             removes_trees: false,
             cuts_by_size: false,

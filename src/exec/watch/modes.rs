@@ -55,6 +55,8 @@ impl Modes {
             ModeGiven::Fixed
         } else if creating.may_be_copied() {
             ModeGiven::Fresh(asked & 0o7777)
+        } else if creating.is_literal {
+            ModeGiven::Literal(asked & 0o7777)
         } else {
             ModeGiven::Asked(asked & 0o7777)
         };
@@ -81,7 +83,9 @@ impl Modes {
     pub(super) fn set(&mut self, path: &[u8], mode: u32, nature: &Nature) {
         let mode = mode & 0o7777;
         let given = match self.given.get(path) {
-            Some(ModeGiven::Asked(_)) if mode == 0o777 & !umask() && sets_by_umask(nature, path) => {
+            Some(ModeGiven::Asked(_) | ModeGiven::Literal(_))
+                if mode == 0o777 & !umask() && sets_by_umask(nature, path) =>
+            {
                 ModeGiven::Asked(0o777)
             }
             _ if nature.copies_modes => ModeGiven::Copied,
@@ -107,7 +111,7 @@ impl Modes {
             }
         }
         let given = match self.given.remove(from) {
-            Some(ModeGiven::Asked(asked)) if self.emptied.remove(from) => {
+            Some(ModeGiven::Asked(asked) | ModeGiven::Literal(asked)) if self.emptied.remove(from) => {
                 ModeGiven::Set { mode: asked & !umask(), is_computed: true }
             }
             given => given.map_or(ModeGiven::Moved, elsewhere),
@@ -155,7 +159,7 @@ mod tests {
 
     #[test]
     fn modes_move_with_what_has_them() {
-        let asked = |bits| ModeGiven::Asked(bits);
+        let asked = |bits| ModeGiven::Literal(bits);
         let mut modes = Modes::default();
         for (path, bits) in [("/d", 0o777), ("/d/a", 0o666), ("/e/b", 0o600)] {
             modes.created(path.as_bytes(), creating(bits, umask()));

@@ -54,7 +54,9 @@ pub(super) fn asked(
         let path = root.join(OsStr::from_bytes(relative));
         match trace.modes.get(&path) {
             // A write removes a set-id bit, and it is not restored.
-            Some(ModeGiven::Asked(asked)) if asked & 0o777 & !mask == mode => Some(*asked),
+            Some(ModeGiven::Asked(asked) | ModeGiven::Literal(asked)) if asked & 0o777 & !mask == mode => {
+                Some(*asked)
+            }
             // Under an umask that removes fewer bits, the file from which the mode may be copied has more bits, but the bits
             // requested by a program do not change.
             Some(ModeGiven::Fresh(asked)) if asked & 0o777 == mode => {
@@ -80,7 +82,7 @@ pub(super) fn asked(
             None if above.contains(relative) => USUAL.into_iter().find(|usual| usual & !mask == mode),
             None if is_known(trace, &path) => inherited.usual(mode, mask),
             // An access control list of the directory determines the mode, or nothing is known of it.
-            Some(ModeGiven::Asked(_)) | None => {
+            Some(ModeGiven::Asked(_) | ModeGiven::Literal(_)) | None => {
                 count(true, Mask::Exact);
                 None
             }

@@ -5,7 +5,8 @@ use super::{Observer, present, unread};
 use crate::exec::Access;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
-use crate::record::{Evidence, Names, Observation, Timestamp};
+use crate::profiles::builders::SOUGHT_ABOVE;
+use crate::record::{Evidence, FileState, Names, Observation, Timestamp};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -34,6 +35,10 @@ impl Observer<'_> {
         if importer.lists(path, access) {
             return self.searched(path, importer);
         }
+        let root = self.run.places.root.as_path();
+        if !access.listed_for_more && root.starts_with(path) && path != root {
+            return SOUGHT_ABOVE.iter().try_for_each(|name| self.sought_above(&path.join(name)));
+        }
         let taken = self.watcher.listings.get(path);
         let aside = self.aside_in(path);
         let digest = match taken {
@@ -55,6 +60,21 @@ impl Observer<'_> {
         let evidence =
             if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
         self.observe(Observation::Entries { path: stored, aside, digest }, evidence);
+        Ok(())
+    }
+
+    /// Observes whether settings or packages are at `path`. A program that found them there has opened them, so they were not there
+    /// if they are not, and nothing was opened.
+    fn sought_above(&mut self, path: &Path) -> Result<(), NotKept> {
+        let (state, evidence) = look::state(path, false);
+        let is_seen = self.trace.accesses.contains_key(path);
+        if state != FileState::Absent
+            && (is_seen || evidence.is_some_and(|evidence| self.is_young(&evidence)))
+        {
+            return if is_seen { Ok(()) } else { Err(NotKept::InputMoved(path.to_path_buf())) };
+        }
+        let state = self.by_rights(path, false, state);
+        self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
         Ok(())
     }
 

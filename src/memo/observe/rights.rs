@@ -171,8 +171,9 @@ impl Observer<'_> {
     /// The same for a file that the run used and wrote in place: it keeps its mode, and so does a replay. Only what the mode lets us
     /// do counts, unless the mode was set, or something else may have got it.
     pub(super) fn state_in_place(&self, path: &Path, state: FileState, access: Access) -> FileState {
-        use ModeGiven::{Asked, Fresh, Kept};
-        let keeps = matches!(self.trace.modes.get(path), None | Some(Asked(_) | Fresh(_) | Kept { .. }));
+        use ModeGiven::{Asked, Fresh, Kept, Literal};
+        let keeps =
+            matches!(self.trace.modes.get(path), None | Some(Asked(_) | Literal(_) | Fresh(_) | Kept { .. }));
         let is_given = state.mode().is_some_and(|mode| self.modes_given.contains(mode));
         let is_left = keeps && !access.altered && !access.given_up && !is_given && self.is_formatter();
         if is_left && is_file(&state) && !self.is_shown(access) {
@@ -292,7 +293,8 @@ fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {
                 let is_usual = rights::usual(mode).is_some();
                 (if is_usual { &mut modes.fresh } else { &mut modes.exact }, mode)
             }
-            ModeGiven::Fixed | ModeGiven::Set { .. } | ModeGiven::Moved => continue,
+            // It is not that of another file.
+            ModeGiven::Literal(_) | ModeGiven::Fixed | ModeGiven::Set { .. } | ModeGiven::Moved => continue,
         };
         if !USUAL.contains(&mode) && is_output(path) {
             set.insert(mode);

@@ -13,7 +13,7 @@ use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
-use crate::profiles::builders::{builder, is_timeless, made_by_umask};
+use crate::profiles::builders::{builder, is_timeless, made_by_umask, seeks_settings};
 use crate::profiles::git_index::is_index;
 use crate::profiles::state::{Tables, keeps};
 use crate::record::{Circumstances, Evidence, FileState, Places, Timestamp};
@@ -386,6 +386,7 @@ impl Witness for Watcher<'_> {
             looks_up: system::looks_up(image, self.circumstances),
             uses_umask: by_umask.is_none() && rights::uses_umask(image),
             names_modes: rights::names_modes(image),
+            seeks_settings: seeks_settings(image.program),
             accepts_directories: rights::accepts_directories(image),
             removes_trees: rights::removes_trees(image),
             cuts_by_size: rights::cuts_by_size(image),

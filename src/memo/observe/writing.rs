@@ -110,7 +110,9 @@ impl Observer<'_> {
     fn unchanged(&mut self, changed: &Changed<'_>, looked: bool) -> Result<(), NotKept> {
         let Changed { path, access, before, .. } = *changed;
         // It has the same mode again, but only under this umask.
-        let is_asked = matches!(self.trace.modes.get(path), Some(ModeGiven::Asked(_) | ModeGiven::Fresh(_)));
+        let given = self.trace.modes.get(path);
+        let is_asked =
+            matches!(given, Some(ModeGiven::Asked(_) | ModeGiven::Literal(_) | ModeGiven::Fresh(_)));
         self.observed.umask_counts |=
             changed.now.is_some() && is_asked && (access.given_up || self.is_anew(path, access));
         if (access.kept_on_change || looked || changed.now.is_some()) && !self.only_output(path) {

@@ -40,12 +40,13 @@ impl Observer<'_> {
             return;
         }
         let nature = self.caller();
-        let is_function = nature.is_function;
+        let (is_function, seeks_settings) = (nature.is_function, nature.seeks_settings);
         if !self.entries.get(path).is_some_and(|entry| entry.access.listed) {
             self.witness.about_to_list(as_path(path));
         }
         let access = self.access(path);
         access.listed = true;
+        access.listed_for_more |= !seeks_settings;
         access.listed_by_another |= is_unexpected && !is_function;
         access.listed_by_code |= is_unexpected && is_function;
         self.touched(path);
