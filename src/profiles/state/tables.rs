@@ -260,7 +260,10 @@ pub(super) const PRIVATE: &[Row] = &[
 /// Compilers and linkers that a build tool starts.
 const BUILDERS: &[&str] = &[
     "cargo",
+    "cargo-clippy",
+    "clippy-driver",
     "rustc",
+    "rustdoc",
     "build-script-*",
     "gcc*",
     "g++*",

@@ -118,7 +118,12 @@ impl Observer<'_> {
         if self.led_somewhere(path) {
             self.was_followed(path);
         }
-        let (around, removes_trees) = (self.listed_around(path), self.caller().removes_trees);
+        let Nature { keeps, removes_trees, .. } = self.caller();
+        let around = self.listed_around(path);
+        if self.is_own(path) {
+            // Nothing is known of a path in a directory that the run made, if nothing is there.
+            self.entries.entry(path.to_vec()).or_default().access.strangers |= !keeps;
+        }
         let Some(Entry { access, cleared, .. }) = self.entries.get_mut(path) else { return };
         *cleared |= removes_trees;
         if access.first_change == FirstChange::None && access.prior != Prior::Consulted {
