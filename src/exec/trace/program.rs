@@ -143,6 +143,8 @@ pub struct Nature {
     pub asks_literally: bool,
     /// It makes its output executable as the umask allows.
     pub is_linker: bool,
+    /// It opens a file that it is about to remove, and does not read it.
+    pub opens_what_it_removes: bool,
     /// It sets only modes that it takes from the files that it works on.
     pub copies_modes: bool,
 }

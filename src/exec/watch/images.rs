@@ -52,6 +52,7 @@ impl Images {
             cuts_by_size: false,
             asks_literally: false,
             is_linker: false,
+            opens_what_it_removes: false,
             copies_modes: false,
         };
         if self.since.elapsed() > KNOWN_FOR {

@@ -15,6 +15,7 @@ use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
 use crate::profiles::builders::builder;
 use crate::profiles::git_index::is_index;
+use crate::profiles::linkers::opens_what_it_removes;
 use crate::profiles::state::{Tables, keeps};
 use crate::record::{Circumstances, Evidence, FileState, Places, Timestamp};
 use rustc_hash::FxBuildHasher;
@@ -376,6 +377,7 @@ impl Witness for Watcher<'_> {
             cuts_by_size: rights::cuts_by_size(image),
             asks_literally: rights::asks_literally(image),
             is_linker: rights::is_linker(image),
+            opens_what_it_removes: opens_what_it_removes(image.program),
             copies_modes: rights::copies_modes(image),
             enters: image::enters(image),
             takes: image::takes(image),

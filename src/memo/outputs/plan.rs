@@ -173,8 +173,7 @@ impl Restore<'_> {
             return Err(in_the_way());
         }
         let own_names = names.get(&(first_name(entry), stat.st_dev, stat.st_ino)).copied().unwrap_or(1);
-        let is_removed = matches!(grounds, Grounds::Removed { .. });
-        let has_other_names = !is_removed && stat.st_nlink > own_names.into();
+        let has_other_names = grounds.minds_names() && stat.st_nlink > own_names.into();
         // The run may have written to the file through this name before it replaced or removed it, which would be visible through
         // the other names.
         if kind == FileType::RegularFile

@@ -67,6 +67,11 @@ impl Grounds {
         matches!(self, Self::Observed { .. } | Self::Removed { is_known: true })
     }
 
+    /// Whether the other names of an existing file matter.
+    pub(super) const fn minds_names(self) -> bool {
+        !matches!(self, Self::Removed { .. })
+    }
+
     /// Whether an existing file keeps its mode.
     pub(super) const fn keeps_mode(self) -> bool {
         matches!(self, Self::Observed { keeps_mode: true } | Self::Free { keeps_mode: true })
