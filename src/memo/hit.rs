@@ -239,6 +239,9 @@ fn grounds(
             Grounds::Declared
         } else if let Some(product) = product {
             match product.class {
+                class if product.is_tool_state && product.removed_first => {
+                    Grounds::Removed { is_known: class == ProductClass::Consulted }
+                }
                 ProductClass::Blind | ProductClass::Looked => {
                     Grounds::Free { keeps_mode: product.in_place && !product.attributes_set }
                 }

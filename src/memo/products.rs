@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::hash::files;
 use crate::hash::holds::{self, Present};
 use crate::hash::look;
+use crate::profiles::state::is_read_whole;
 use crate::record::{
     Base, Evidence, FactKind, FactScope, FileState, MODE_BITS, Observation, OutputEntry, OutputKind,
     OutputTree, Product, ProductClass, StoredPath, name_in, with_text,
@@ -64,7 +65,8 @@ pub(super) fn compare(
         }
         let is_as_before = !is_anothers && holds::is_in_state(&path, &product.before);
         let is_exact = product.class == ProductClass::Consulted;
-        at_end &= is_exact && !is_anothers && check.is_as_left(product, &path, now.as_ref());
+        let is_left = || check.is_as_left(product, &path, now.as_ref());
+        at_end &= is_exact && !is_anothers && !check.is_mixed(product, &path, now.as_ref()) && is_left();
         at_beginning &= is_as_before;
         if !is_as_before {
             differences.push(difference(product, &path));
@@ -282,6 +284,9 @@ impl Check<'_> {
                 // A later run may have removed an empty directory.
                 let is_gone =
                     now.is_none() && matches!(self.after(product), Some(OutputKind::Directory { .. }));
+                if self.is_mixed(product, &path, now) {
+                    return false;
+                }
                 if now.is_some_and(Metadata::is_dir) || product.is_tool_state && (is_log || is_gone) {
                     return true;
                 }
@@ -338,6 +343,15 @@ impl Check<'_> {
         let own: Vec<&[u8]> = self.candidate.commit.products.names_in(&product.path).chain(left).collect();
         let Ok(mut entries) = fs::read_dir(path) else { return true };
         entries.any(|entry| entry.map_or(true, |entry| !own.contains(&entry.file_name().as_bytes())))
+    }
+
+    /// Whether files of other runs are in a directory of which a later command reads every file.
+    fn is_mixed(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
+        let is_directory = now.is_some_and(Metadata::is_dir);
+        is_directory
+            && product.is_tool_state
+            && is_read_whole(&product.path)
+            && self.has_others(product, path)
     }
 
     /// Whether the product is as this run left it.

@@ -6,6 +6,7 @@ pub mod attributes;
 pub mod builders;
 pub mod git_index;
 pub mod introductions;
+pub mod linkers;
 pub mod makefile;
 pub mod randomness;
 pub mod state;

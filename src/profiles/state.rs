@@ -13,7 +13,7 @@ pub(super) use programs::{is_named, names};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use tables::{PRIVATE, PRODUCTS, RESULTS, SHOWN};
+use tables::{PRIVATE, PRODUCTS, READ_WHOLE, RESULTS, SHOWN};
 
 /// Python's bytecode beside imported sources: its bit in the result of [`keeps`].
 pub const BYTECODE: u64 = 1 << 63;
@@ -219,6 +219,12 @@ impl Tables {
     pub fn is_temporary(&self, path: &Path) -> bool {
         self.temporary.iter().any(|directory| directory == path)
     }
+}
+
+/// Whether the directory `path`, which is tool state, must contain no other files than those of one run.
+#[must_use]
+pub fn is_read_whole(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|name| READ_WHOLE.iter().any(|whole| whole.as_bytes() == name))
 }
 
 fn found_of(number: usize, base: &[u8]) -> Option<Found> {

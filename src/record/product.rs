@@ -47,6 +47,9 @@ pub struct Product {
     /// The run opened it for writing without emptying it, and left it as it was, or empty if it was missing (`touch`). Another
     /// content would have stayed.
     pub keeps_content: bool,
+    /// The run asked to remove what was there before it wrote anything under this name, and found it or not. A file that is there keeps
+    /// its bytes under its other names.
+    pub removed_first: bool,
     /// What was there when the run began.
     pub before: FileState,
 }
@@ -65,6 +68,7 @@ impl Product {
             is_tool_state,
             emptiness_counts,
             keeps_content,
+            removed_first,
         ] = [false; FLAGS];
         Self {
             path,
@@ -78,6 +82,7 @@ impl Product {
             is_tool_state,
             emptiness_counts,
             keeps_content,
+            removed_first,
             before,
         }
     }
@@ -93,12 +98,13 @@ impl Product {
             self.is_tool_state,
             self.emptiness_counts,
             self.keeps_content,
+            self.removed_first,
         ]
     }
 }
 
 /// How many flags a product has.
-const FLAGS: usize = 9;
+const FLAGS: usize = 10;
 
 impl Encode for Product {
     fn encode(&self, to: &mut Encoder) {
@@ -139,6 +145,7 @@ impl Decode for Product {
             is_tool_state,
             emptiness_counts,
             keeps_content,
+            removed_first,
         ] = std::array::from_fn(|place| flags >> place & 1 != 0);
         let before = FileState::decode(from)?;
         Ok(Self {
@@ -153,6 +160,7 @@ impl Decode for Product {
             is_tool_state,
             emptiness_counts,
             keeps_content,
+            removed_first,
             before,
         })
     }

@@ -20,6 +20,7 @@ mod meanwhile;
 mod mechanisms;
 mod one_process;
 mod ordinary;
+mod other_names;
 mod own_source;
 mod products;
 mod settings;

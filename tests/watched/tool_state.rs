@@ -300,6 +300,25 @@ fn state_that_two_runs_left_one_after_the_other_is_one_state() {
 }
 
 #[test]
+fn state_that_is_read_whole_is_not_mixed_with_that_of_another_run() {
+    let twin = Twin::new();
+    // Like nyc: its directory is emptied first, and each run leaves a file of another name.
+    let code = "import os, shutil\nopen('used/nyc').read()\nshutil.rmtree('.nyc_output', ignore_errors=True)\nos.makedirs('.nyc_output')\ntext = open('f').read().strip()\nopen('.nyc_output/' + text, 'w').write(text)\nprint(text)\n";
+    twin.write("tools/node", code).write("f", "one\n").write("used/nyc", "x\n");
+    settle();
+    let call = twin.call(["python3", "tools/node"]);
+    call.runs();
+    call.hits();
+    twin.write("f", "two\n");
+    settle();
+    call.runs();
+    twin.write("f", "one\n");
+    settle();
+    call.runs();
+    call.hits();
+}
+
+#[test]
 fn another_name_that_is_made_for_a_file_elsewhere_changes_nothing() {
     let twin = Twin::new();
     let code = "cat f g; : > ../tmp/.cashet/ready; until [ -e ../tmp/.cashet/go ]; do sleep 0.01; done; rm ../tmp/.cashet/go\n";

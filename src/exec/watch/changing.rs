@@ -74,7 +74,10 @@ impl Observer<'_> {
             }
             Found::Directory(_) => self.look(&Named { path: there.path, as_directory: false }, false),
             _ if directory => self.look(&Named { path: there.path, as_directory: false }, false),
-            _ => self.gone(there.path),
+            _ => {
+                self.was_opened_to_remove(&there.path);
+                self.gone(there.path);
+            }
         }
     }
 

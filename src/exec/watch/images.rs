@@ -53,6 +53,7 @@ impl Images {
             cuts_by_size: false,
             asks_literally: false,
             sets_by_umask: None,
+            opens_what_it_removes: false,
             copies_modes: false,
         };
         if self.since.elapsed() > KNOWN_FOR {

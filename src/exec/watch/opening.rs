@@ -33,6 +33,7 @@ impl Observer<'_> {
         } else if writes || flags & libc::O_CREAT != 0 {
             self.open_for_writing(named, (flags, creating), reads, writes, follow || named.as_directory);
         } else {
+            self.may_be_opened_to_remove(&named.path);
             self.open_for_reading(named, follow || named.as_directory);
         }
     }

@@ -132,6 +132,7 @@ impl Observer<'_> {
             is_tool_state,
             emptiness_counts,
             keeps_content: keeps_content && !is_directory,
+            removed_first: access.first_change == FirstChange::Removed && !is_directory,
             ..Product::new(path, class, before)
         });
     }

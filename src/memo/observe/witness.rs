@@ -15,6 +15,7 @@ use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
 use crate::profiles::builders::{builder, is_timeless, made_by_umask, seeks_settings};
 use crate::profiles::git_index::is_index;
+use crate::profiles::linkers::opens_what_it_removes;
 use crate::profiles::state::{Tables, keeps};
 use crate::record::{Circumstances, Evidence, FileState, Places, Timestamp};
 use rustc_hash::FxBuildHasher;
@@ -392,6 +393,7 @@ impl Witness for Watcher<'_> {
             cuts_by_size: rights::cuts_by_size(image),
             asks_literally: rights::asks_literally(image),
             sets_by_umask: if rights::is_linker(image) { Some("") } else { by_umask },
+            opens_what_it_removes: opens_what_it_removes(image.program),
             copies_modes: rights::copies_modes(image),
             enters: image::enters(image),
             takes: image::takes(image),

@@ -213,7 +213,22 @@ impl Observer<'_> {
     fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
         let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
         let is_directory = evidence.mode & libc::S_IFMT == libc::S_IFDIR;
-        !is_directory && self.watcher.young.get(path) != Some(&before.state)
+        !is_directory
+            && self.watcher.young.get(path) != Some(&before.state)
+            && !self.is_changed_by_another_name(path, &evidence, &before.state)
+    }
+
+    /// Whether the run itself moved the change time of the file at `path` under another name of it: rustc links the files of its last
+    /// session into the next one. Under that name the file was as it had been at the first look at `path`, and it had the same content.
+    fn is_changed_by_another_name(&self, path: &Path, evidence: &Evidence, state: &FileState) -> bool {
+        let Some(first) = self.watcher.first(path) else { return false };
+        let is_touched_alone = Evidence { changed: first.changed, ..*evidence } == first;
+        is_touched_alone
+            && !self.is_young(&first)
+            && matches!(state, FileState::File { .. })
+            && self.watcher.before.iter().any(|(other, before)| {
+                other != path && before.evidence == Some(first) && before.state == *state
+            })
     }
 
     /// Settles directories in which the run created an entry that is gone at its end. If the run created or removed another entry there

@@ -173,12 +173,12 @@ impl Restore<'_> {
             return Err(in_the_way());
         }
         let own_names = names.get(&(first_name(entry), stat.st_dev, stat.st_ino)).copied().unwrap_or(1);
-        let has_other_names = stat.st_nlink > own_names.into();
+        let has_other_names = grounds.minds_names() && stat.st_nlink > own_names.into();
         // The run may have written to the file through this name before it replaced or removed it, which would be visible through
         // the other names.
         if kind == FileType::RegularFile
             && has_other_names
-            && (grounds.is_observed() || (entry.kind == OutputKind::Removed && !is_free))
+            && (grounds.is_known() || (entry.kind == OutputKind::Removed && !is_free))
         {
             return Err(in_the_way());
         }
@@ -224,8 +224,7 @@ impl Restore<'_> {
                 let seen = digest.is_some_and(|digest| {
                     digest.is_ok_and(|(digest, _)| self.store.read(&BlobId(digest)).is_ok())
                 });
-                // `Observed` means that the file equals the one that the run found.
-                Step::Remove { aside: !seen && !grounds.is_observed(), directory: false }
+                Step::Remove { aside: !seen && !grounds.is_known(), directory: false }
             }
             _ if kind == FileType::Directory => return Err(in_the_way()),
             OutputKind::Directory { .. } => return Err(in_the_way()),
@@ -247,8 +246,7 @@ impl Restore<'_> {
         if present.as_bytes() == text {
             return Ok(Step::Nothing);
         }
-        // `Observed` means that the run replaced the same link.
-        let is_known = grounds.is_observed() || (self.knows_link)(&entry.path, present.as_bytes());
+        let is_known = grounds.is_known() || (self.knows_link)(&entry.path, present.as_bytes());
         Ok(Step::Write { aside: !is_known, time: None, kept: None })
     }
 

@@ -47,6 +47,11 @@ pub(in crate::memo) enum Grounds {
         /// Whether the file keeps its mode.
         keeps_mode: bool,
     },
+    /// State of a tool, which removes it without writing to it: its other names do not matter.
+    Removed {
+        /// Whether the existing file is one that a recorded run found or left.
+        is_known: bool,
+    },
     /// The recorded bytes are appended to the existing file.
     Appended,
     /// Only the mode and times of the existing file, which has the recorded bytes, are set.
@@ -57,8 +62,14 @@ pub(in crate::memo) enum Grounds {
 }
 
 impl Grounds {
-    pub(super) const fn is_observed(self) -> bool {
-        matches!(self, Self::Observed { .. })
+    /// Whether the existing file is one that a recorded run found or left.
+    pub(super) const fn is_known(self) -> bool {
+        matches!(self, Self::Observed { .. } | Self::Removed { is_known: true })
+    }
+
+    /// Whether the other names of an existing file matter.
+    pub(super) const fn minds_names(self) -> bool {
+        !matches!(self, Self::Removed { .. })
     }
 
     /// Whether an existing file keeps its mode.

@@ -260,7 +260,10 @@ pub(super) const PRIVATE: &[Row] = &[
 /// Compilers and linkers that a build tool starts.
 const BUILDERS: &[&str] = &[
     "cargo",
+    "cargo-clippy",
+    "clippy-driver",
     "rustc",
+    "rustdoc",
     "build-script-*",
     "gcc*",
     "g++*",
@@ -354,6 +357,9 @@ pub(super) const RESULTS: &[Row] = &[
     },
     Row { name: "ctest's logs", programs: &["ctest"], used: &[], places: &[Root("Testing/Temporary")] },
 ];
+
+/// Directories of tool state of which a later command of the tool reads every file (`nyc report`).
+pub(super) const READ_WHOLE: &[&str] = &[".nyc_output"];
 
 /// Tools that can be asked to show what they found in their state.
 pub(super) const SHOWN: &[Shown] = &[

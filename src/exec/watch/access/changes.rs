@@ -3,7 +3,7 @@
 use super::{Entry, Observer, Own};
 use crate::exec::watch::linux::paths::Found;
 use crate::exec::watch::linux::process::as_path;
-use crate::exec::{Fate, FirstChange, Listers, Nature, Prior};
+use crate::exec::{Access, Fate, FirstChange, Listers, Nature, Prior};
 use std::os::unix::ffi::OsStrExt;
 
 /// How a path changes.
@@ -118,13 +118,45 @@ impl Observer<'_> {
         if self.led_somewhere(path) {
             self.was_followed(path);
         }
-        let (around, removes_trees) = (self.listed_around(path), self.caller().removes_trees);
+        let Nature { keeps, removes_trees, .. } = self.caller();
+        let around = self.listed_around(path);
+        if self.is_own(path) {
+            // Nothing is known of a path in a directory that the run made, if nothing is there.
+            self.entries.entry(path.to_vec()).or_default().access.strangers |= !keeps;
+        }
         let Some(Entry { access, cleared, .. }) = self.entries.get_mut(path) else { return };
         *cleared |= removes_trees;
         if access.first_change == FirstChange::None && access.prior != Prior::Consulted {
             access.prior = Prior::Nothing;
             access.first_change = FirstChange::Removed;
             access.listed_around = around;
+        }
+    }
+
+    /// The stopped thread is about to open `path` for reading.
+    pub(in crate::exec::watch) fn may_be_opened_to_remove(&mut self, path: &[u8]) {
+        let opener = self.called_by();
+        if !self.opened_to_remove.is_empty() {
+            // Whoever opens it reads it.
+            self.opened_to_remove.retain(|thread, (opened, ..)| *thread != opener && opened != path);
+        }
+        if self.caller().opens_what_it_removes {
+            let Access { read, prior, .. } = self.access_known(path);
+            self.opened_to_remove.insert(opener, (path.to_vec(), read, prior));
+        }
+    }
+
+    /// The stopped thread removes the file at `path`. If it opened that just before, and only for this, it did not read it.
+    pub(in crate::exec::watch) fn was_opened_to_remove(&mut self, path: &[u8]) {
+        let opened = self.opened_to_remove.remove(&self.called_by());
+        if let Some((_, read, prior)) = opened.filter(|(opened, ..)| opened == path)
+            // The thread may run another program now.
+            && self.caller().opens_what_it_removes
+            && let Some(Entry { access, .. }) = self.entries.get_mut(path)
+            && access.first_change == FirstChange::None
+        {
+            access.read = read;
+            access.prior = prior.max(Prior::Looked);
         }
     }
 

@@ -24,7 +24,7 @@ use super::touches::Touches;
 use super::working::Working;
 use crate::error::cannot_inspect;
 use crate::exec::watch::Surroundings;
-use crate::exec::{Access, Executed, Hazard, Listers, Nature, Seen, Trace, Upward, Witness};
+use crate::exec::{Access, Executed, Hazard, Listers, Nature, Prior, Seen, Trace, Upward, Witness};
 use own::Own;
 use rustc_hash::{FxHashMap, FxHashSet};
 use shim::identity;
@@ -74,6 +74,9 @@ pub(super) struct Observer<'a> {
     new_directories: FxHashSet<Vec<u8>>,
     /// The programs that listed each directory, by its real path.
     listed_by: FxHashMap<Vec<u8>, Listers>,
+    /// The file that each thread opened last, if it may do so only to remove it, with what was known of it before: whether it was read,
+    /// and its use.
+    opened_to_remove: FxHashMap<libc::pid_t, (Vec<u8>, bool, Prior)>,
     /// Files that were opened for appending, by their real paths.
     appended: FxHashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
@@ -126,6 +129,7 @@ impl<'a> Observer<'a> {
             own_directories: FxHashSet::default(),
             new_directories: FxHashSet::default(),
             listed_by: FxHashMap::default(),
+            opened_to_remove: FxHashMap::default(),
             appended: FxHashSet::default(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
