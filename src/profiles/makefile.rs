@@ -4,10 +4,13 @@
 //! file is a target, the order of times does not matter. The parser overestimates on purpose: what it does not understand
 //! may be any file.
 
+mod wildcards;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use wildcards::Wildcards;
 
 /// Maximum depth of nested variable references.
 const DEEPEST: u32 = 8;
@@ -34,6 +37,7 @@ pub struct Targets {
     patterns: Vec<Vec<u8>>,
     variables: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     left: Vec<Vec<u8>>,
+    wildcards: Wildcards,
 }
 
 /// Whether make or ninja reads a file with this name for its rules.
@@ -51,6 +55,7 @@ impl Targets {
     /// Anything may be a target.
     pub fn add_all(&mut self) {
         self.patterns.push(b"*".to_vec());
+        self.wildcards.add_all();
     }
 
     /// Adds the rules of a makefile.
@@ -59,12 +64,16 @@ impl Targets {
         for line in text.split(|byte| *byte == b'\n') {
             // A recipe.
             if line.first() == Some(&b'\t') {
+                self.wildcards.of_functions(line);
                 continue;
             }
             if memchr::memmem::find(line, b"\\#").is_some() {
                 self.add_all();
             }
-            self.line(line.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii());
+            let line = line.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii();
+            self.wildcards.of_functions(line);
+            self.wildcards.of_names(line);
+            self.line(line);
         }
     }
 
@@ -215,6 +224,17 @@ impl Targets {
             _ => name.iter().map(|byte| if *byte == b'%' { b'*' } else { *byte }).collect(),
         };
         self.patterns.push(pattern);
+    }
+
+    /// Whether make may find a file with this name by listing a directory, and use the name.
+    #[must_use]
+    pub fn may_find(&self, name: &OsStr) -> bool {
+        self.wildcards.may_find(name.as_bytes())
+    }
+
+    /// Adds a variable of the environment or of the call: its value may be a pattern.
+    pub fn add_value(&mut self, name: &[u8], value: &[u8]) {
+        self.wildcards.add_value(name, value);
     }
 
     /// Whether a rule may make an existing file; `is_there` returns whether its directory contains this name.

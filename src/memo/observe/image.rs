@@ -103,6 +103,12 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
     any(true)
 }
 
+/// Whether the program is GNU make.
+pub(super) fn is_make(image: &Image<'_>) -> bool {
+    let name = image.program.file_name().unwrap_or_default();
+    is_of_system(image.program) && ["make", "gmake", "gnumake"].iter().any(|make| name == *make)
+}
+
 /// Which directories a program may find in the place of what it makes, and put that into: the last of its words.
 pub(super) fn enters(image: &Image<'_>) -> Enters {
     let names = image.words.iter().take(2).map(|word| Path::new(word).file_name().unwrap_or_default());

@@ -80,7 +80,7 @@ impl Observer<'_> {
     /// Which of the existing files may be the target of a rule of make or ninja: only their times are compared with those of
     /// others.
     fn may_be_made(&self, timed: &[Timed]) -> Vec<usize> {
-        let targets = self.targets();
+        let targets = self.makefiles();
         let known: FxHashSet<&Path> = timed.iter().map(|timed| timed.path.as_path()).collect();
         let may = |timed: &Timed| {
             targets.may_make(&timed.path, |name| known.contains(timed.path.with_file_name(name).as_path()))
@@ -143,7 +143,11 @@ impl Observer<'_> {
             .all(|(path, _)| is_of_system(path) || sources.contains(path.as_path()) || !is_code(path))
     }
 
-    /// The targets of all makefiles that the run read.
+    /// What all makefiles that the run read say.
+    pub(super) fn makefiles(&self) -> &Targets {
+        self.makefiles.get_or_init(|| self.targets())
+    }
+
     fn targets(&self) -> Targets {
         let mut targets = Targets::default();
         let words = || self.run.words.iter().map(|word| word.as_bytes());
@@ -151,7 +155,11 @@ impl Observer<'_> {
         let named: Vec<&Path> = named.map(|name| Path::new(OsStr::from_bytes(name))).collect();
         for word in words() {
             match word.iter().position(|byte| *byte == b'=') {
-                Some(equals) => targets.add_given(word.get(..equals).unwrap_or_default()),
+                Some(equals) => {
+                    let (name, value) = word.split_at_checked(equals).unwrap_or_default();
+                    targets.add_given(name);
+                    targets.add_value(name, value);
+                }
                 None if word.len() > 2 && word.starts_with(b"-f") => targets.add_all(),
                 None => {}
             }
@@ -167,6 +175,9 @@ impl Observer<'_> {
             || sources.iter().any(|source| compares_otherwise(&source.bytes))
         {
             targets.add_all();
+        }
+        for (name, value) in &self.run.captured.environment {
+            targets.add_value(name.as_bytes(), value.as_bytes());
         }
         let mut left = MOST_RULES;
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read || access.made) {

@@ -364,6 +364,7 @@ impl Witness for Watcher<'_> {
             is_function,
             is_interpreter,
             is_shell: image.program.file_name().is_some_and(interpreters::is_shell),
+            is_make: image::is_make(image),
             keeps,
             builder: builder(image.program, image.words),
             compares_times,

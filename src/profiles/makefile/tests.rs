@@ -106,3 +106,38 @@ fn outputs_of_ninja_are_targets() {
         assert_eq!(targets.may_make(Path::new(name), |_| false), expected, "{name}");
     }
 }
+
+#[test]
+fn make_finds_names_by_its_patterns() {
+    for (text, name, expected) in [
+        ("all:\n\tcat *.txt > got.txt", "got.txt", false),
+        ("all:\n\tcat $(wildcard *.txt) > got.txt", "got.txt", true),
+        ("all:\n\tcat $(wildcard *.c) > got.txt", "got.txt", false),
+        ("SRC := $(wildcard src/*.c)\napp: $(SRC:.c=.o)", "a.o", false),
+        ("SRC := $(wildcard src/*.c)\napp: $(SRC:.c=.o)", "a.c", true),
+        ("X = $(wildcard $(E))", "a.c", true),
+        ("X = $(wildcard got.txt)", "got.txt", true),
+        ("X = $(wildcard */got.txt)", "got.txt", true),
+        ("X = $(wildcard gen[12]/*.c)", "gen1", true),
+        ("X = $(patsubst %.c,%.o,$(wildcard *.c))", "a.o", false),
+        ("all: *.txt", "got.txt", true),
+        ("P = *.t\nall: $(P)xt", "got.txt", true),
+        ("X ?= 1\nall: a", "b", false),
+        ("# what *.c has", "a.c", false),
+        ("X = a # what *.c has", "a.c", false),
+        ("%.o: %.c\n\tcc -c $<", "a.c", false),
+        ("define X\nendef", "a.c", true),
+        ("app: main.o\n\t$(CC) -o $@ $^", "app", false),
+    ] {
+        assert_eq!(of(text).may_find(OsStr::new(name)), expected, "{text}: {name}");
+    }
+    let mut given = Targets::default();
+    given.add_value(b"E", b"*.c");
+    given.add_value(b"F", b"*.h");
+    given.add_makefile(b"X = $(wildcard src $(E))");
+    assert!(given.may_find(OsStr::new("a")));
+    let mut unused = Targets::default();
+    unused.add_value(b"LS_COLORS", b"*.tar=1");
+    unused.add_makefile(b"app: main.o");
+    assert!(!unused.may_find(OsStr::new("app")));
+}
