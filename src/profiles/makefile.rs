@@ -4,9 +4,11 @@
 //! file is a target, the order of times does not matter. The parser overestimates on purpose: what it does not understand
 //! may be any file.
 
+mod ninja;
 mod wildcards;
 
-use std::collections::BTreeMap;
+use ninja::{Made, Statements};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -38,6 +40,11 @@ pub struct Targets {
     variables: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     left: Vec<Vec<u8>>,
     wildcards: Wildcards,
+    ninja: Statements,
+    /// What ninja makes from known inputs.
+    made: Vec<Made>,
+    /// Base names of all that ninja makes.
+    outputs: BTreeSet<Vec<u8>>,
 }
 
 /// Whether make or ninja reads a file with this name for its rules.
@@ -61,9 +68,11 @@ impl Targets {
     /// Adds the rules of a makefile.
     pub fn add_makefile(&mut self, text: &[u8]) {
         let text = joined(text);
-        for line in text.split(|byte| *byte == b'\n') {
-            // A recipe.
+        let is_said = |line: &&[u8]| !line.trim_ascii().is_empty() && line.first() != Some(&b'#');
+        let mut lines = text.split(|byte| *byte == b'\n').filter(is_said).peekable();
+        while let Some(line) = lines.next() {
             if line.first() == Some(&b'\t') {
+                // A recipe.
                 self.wildcards.of_functions(line);
                 continue;
             }
@@ -73,7 +82,14 @@ impl Targets {
             let line = line.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii();
             self.wildcards.of_functions(line);
             self.wildcards.of_names(line);
-            self.line(line);
+            let has_recipe = line.contains(&b';')
+                || lines.peek().is_some_and(|next| {
+                    next.first() == Some(&b'\t') || next.starts_with(b"if") || next.starts_with(b"e")
+                });
+            // An implicit rule without a recipe makes nothing: it cancels another one.
+            if has_recipe || !is_implicit(line) {
+                self.line(line);
+            }
         }
     }
 
@@ -131,18 +147,7 @@ impl Targets {
 
     /// Adds the rules of a ninja file.
     pub fn add_ninja(&mut self, text: &[u8]) {
-        let text = memchr::memmem::find(text, b"$\n")
-            .map_or_else(|| text.to_vec(), |_| replaced(text, b"$\n", b" "));
-        for line in text.split(|byte| *byte == b'\n') {
-            let Some(rest) = line.strip_prefix(b"build ") else { continue };
-            let rest = replaced(&replaced(rest, b"$:", b"*"), b"$ ", b"*");
-            let outputs = rest.split(|byte| *byte == b':').next().unwrap_or_default();
-            for name in
-                outputs.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty() && *name != b"|")
-            {
-                self.pattern(name);
-            }
-        }
+        self.ninja.add(text);
     }
 
     /// A variable that the call itself sets.
@@ -156,6 +161,11 @@ impl Targets {
         for targets in std::mem::take(&mut self.left) {
             self.targets(&targets, DEEPEST);
         }
+        let ninja = std::mem::take(&mut self.ninja);
+        self.outputs = ninja.outputs();
+        let (made, unknown) = ninja.made();
+        self.made = made;
+        unknown.into_iter().for_each(|name| self.pattern(name));
         self
     }
 
@@ -241,6 +251,27 @@ impl Targets {
     #[must_use]
     pub fn may_make(&self, path: &Path, is_there: impl Fn(&OsStr) -> bool) -> bool {
         let name = path.file_name().unwrap_or_default().as_bytes();
+        self.made.iter().any(|made| made.may_make(name)) || self.may_make_of_any(path, is_there)
+    }
+
+    /// Whether ninja may make a file.
+    #[must_use]
+    pub fn may_ninja_make(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        self.outputs.contains(name)
+    }
+
+    /// Whether the time of an existing file, which may be a target, may be compared with that of `other`.
+    #[must_use]
+    pub fn may_compare(&self, path: &Path, other: &Path, is_there: impl Fn(&OsStr) -> bool) -> bool {
+        let [name, other] = [path, other].map(|path| path.file_name().unwrap_or_default().as_bytes());
+        let mut made = self.made.iter().filter(|made| made.may_make(name));
+        made.any(|made| made.is_made_from(other)) || self.may_make_of_any(path, is_there)
+    }
+
+    /// Whether a rule with unknown prerequisites may make an existing file.
+    fn may_make_of_any(&self, path: &Path, is_there: impl Fn(&OsStr) -> bool) -> bool {
+        let name = path.file_name().unwrap_or_default().as_bytes();
         if self.patterns.iter().any(|pattern| is_like(pattern, name)) {
             return true;
         }
@@ -255,6 +286,14 @@ impl Targets {
             source != name && is_there(OsStr::from_bytes(&source))
         })
     }
+}
+
+/// A makefile without the lines that are comments.
+#[must_use]
+pub fn without_comments(text: &[u8]) -> Vec<u8> {
+    let text = joined(text);
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| line.first() != Some(&b'#'));
+    lines.collect::<Vec<_>>().join(&b'\n')
 }
 
 /// Joins lines that end with a backslash with the next one.
@@ -272,6 +311,13 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     all.extend_from_slice(text.get(start..).unwrap_or_default());
     all
+}
+
+/// Whether a line is an implicit rule: `%.o: %.c`, not `a.o: %.o: %.c` and no variable of some targets.
+fn is_implicit(line: &[u8]) -> bool {
+    let mut parts = line.split(|byte| *byte == b':');
+    let targets = parts.next().unwrap_or_default();
+    targets.contains(&b'%') && !targets.contains(&b'$') && parts.count() == 1 && !line.contains(&b'=')
 }
 
 /// The positions of a line's first colon that is not a part of `:=`, and of its first `=`, outside of references. A missing one is

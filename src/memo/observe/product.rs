@@ -287,7 +287,23 @@ impl Observer<'_> {
         }
         self.accumulated(&mut products, importer);
         self.linked(&mut products);
+        self.made_by_ninja(&mut products);
         self.observed.products = products;
+    }
+
+    /// What ninja has made, and noted in its log, is state together with the log.
+    fn made_by_ninja(&self, products: &mut [Product]) {
+        let is_noted = |path: &Path| {
+            let mut logs = path.ancestors().skip(1).map(|above| above.join(".ninja_log"));
+            let log = logs.find(|log| self.trace.accesses.get(log).is_some_and(|access| access.changed));
+            log.is_some_and(|log| self.aside.describes_products(&log))
+        };
+        for product in products {
+            let path = self.run.places.root.join(OsStr::from_bytes(&product.path));
+            // Of a file that was there, the time may have decided.
+            let is_new = product.before == FileState::Absent && product.class != ProductClass::Consulted;
+            product.is_tool_state |= is_new && is_noted(&path) && self.makefiles().may_ninja_make(&path);
+        }
     }
 
     /// Whether code of the project that the run read tests for files and may use one that exists.

@@ -358,7 +358,7 @@ impl Witness for Watcher<'_> {
         let keeps = keeps(image.program, image.words);
         let is_function = is_function || python_process::runs_own_code(image, self.root);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
-        let compares_times = image::compares_times(image, &self.captured.command.entry.directory);
+        let compares_times = image::compares_times(image, &self.captured.command.entry.directory, self.root);
         Nature {
             shows,
             is_function,

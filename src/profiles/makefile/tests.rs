@@ -29,8 +29,13 @@ fn names_before_a_colon_are_targets() {
         ("# gen.c: x", "gen.c", false),
         ("\tgen.c: x", "gen.c", false),
         (".PHONY: all", "all", false),
-        ("%.o: %.c", "util.o", true),
-        ("%.o: %.c", "util.c", false),
+        ("%.o: %.c\n\tcc $<", "util.o", true),
+        ("%.o: %.c\n\n# so\n\tcc $<", "util.o", true),
+        ("%.o: %.c ; cc $<", "util.o", true),
+        ("%.o: %.c\nifdef X\n\tcc $<\nendif", "util.o", true),
+        ("%.o: %.c\n\tcc $<", "util.c", false),
+        ("% : %,v\nall: a", "util.c", false),
+        ("%.o: X = 1\nall: a", "util.o", true),
         (".c.o:\n\tcc -c $<", "x.o", true),
         (".y.c:\n\tbison $<", "x.c", true),
         ("all:: gen.h", "all", true),
@@ -140,4 +145,32 @@ fn make_finds_names_by_its_patterns() {
     unused.add_value(b"LS_COLORS", b"*.tar=1");
     unused.add_makefile(b"app: main.o");
     assert!(!unused.may_find(OsStr::new("app")));
+}
+
+#[test]
+fn ninja_compares_an_output_with_its_inputs() {
+    let compares = |text: &str, name: &str, other: &str| {
+        let mut targets = Targets::default();
+        targets.add_ninja(text.as_bytes());
+        targets.finished().may_compare(Path::new(name), Path::new(other), |_| false)
+    };
+    let made = "build out: CC a.c | /x/b.h || c.stamp |@ d\n";
+    for (text, name, other, expected) in [
+        (made, "out", "sub/a.c", true),
+        (made, "out", "b.h", true),
+        (made, "out", "c.stamp", false),
+        (made, "out", "d", false),
+        (made, "out", "other.c", false),
+        (made, "other", "a.c", false),
+        ("rule CC\n  depfile = x.d\nbuild out: CC a.c\n", "out", "other.c", true),
+        ("build out: CC a.c\nrule CC\n  deps = gcc\n", "out", "other.c", true),
+        ("build out: CC a.c\n  dyndep = dd\n", "out", "other.c", true),
+        ("build out: CC a.c\n  flags = -g\n", "out", "other.c", false),
+        ("build out: CC $in/a.c\n", "out", "other.c", true),
+        ("build out | out2: CC $\n  a.c\n", "out2", "a.c", true),
+        ("build a.c: phony\n", "a.c", "other.c", false),
+        ("build all: phony a.c\nbuild out: CC all\n", "out", "a.c", true),
+    ] {
+        assert_eq!(compares(text, name, other), expected, "{text}: {name}, {other}");
+    }
 }
