@@ -165,7 +165,9 @@ impl Targets {
         self.outputs = ninja.outputs();
         let (made, unknown) = ninja.made();
         self.made = made;
-        unknown.into_iter().for_each(|name| self.pattern(name));
+        for name in unknown {
+            self.pattern(name);
+        }
         self
     }
 

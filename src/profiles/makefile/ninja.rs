@@ -120,5 +120,5 @@ impl Statement {
 /// The base name of a path. What a variable stands for may be anything.
 fn pattern(path: &[u8]) -> Vec<u8> {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    if path.contains(&b'$') { b"*".to_vec() } else { name.to_vec() }
+    if name.contains(&b'$') { b"*".to_vec() } else { name.to_vec() }
 }

@@ -43,7 +43,9 @@ impl Wildcards {
                 depth >= 0
             });
             let inside = rest.get(..inside.count()).unwrap_or_default();
-            without_references(inside).split(u8::is_ascii_whitespace).for_each(|word| self.word(word));
+            for word in without_references(inside).split(u8::is_ascii_whitespace) {
+                self.word(word);
+            }
         }
     }
 
@@ -51,8 +53,9 @@ impl Wildcards {
     pub(super) fn of_names(&mut self, line: &[u8]) {
         self.text.extend_from_slice(line);
         let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"(){},:=|;&".contains(byte);
-        let words = line.split(is_end).filter(|word| is_special(word) && !matches!(*word, b"?"));
-        words.for_each(|word| self.word(&[b"*", word, b"*"].concat()));
+        for word in line.split(is_end).filter(|word| is_special(word) && *word != b"?") {
+            self.word(&[b"*", word, b"*"].concat());
+        }
     }
 
     fn word(&mut self, word: &[u8]) {
