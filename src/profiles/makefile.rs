@@ -4,10 +4,17 @@
 //! file is a target, the order of times does not matter. The parser overestimates on purpose: what it does not understand
 //! may be any file.
 
-use std::collections::BTreeMap;
+mod ninja;
+mod text;
+mod wildcards;
+
+use ninja::{Made, Statements};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use text::{is_like, reference, without_references, words};
+use wildcards::Wildcards;
 
 /// Maximum depth of nested variable references.
 const DEEPEST: u32 = 8;
@@ -34,6 +41,12 @@ pub struct Targets {
     patterns: Vec<Vec<u8>>,
     variables: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     left: Vec<Vec<u8>>,
+    wildcards: Wildcards,
+    ninja: Statements,
+    /// What ninja makes from known inputs.
+    made: Vec<Made>,
+    /// Base names of all that ninja makes.
+    outputs: BTreeSet<Vec<u8>>,
 }
 
 /// Whether make or ninja reads a file with this name for its rules.
@@ -51,20 +64,34 @@ impl Targets {
     /// Anything may be a target.
     pub fn add_all(&mut self) {
         self.patterns.push(b"*".to_vec());
+        self.wildcards.add_all();
     }
 
     /// Adds the rules of a makefile.
     pub fn add_makefile(&mut self, text: &[u8]) {
         let text = joined(text);
-        for line in text.split(|byte| *byte == b'\n') {
-            // A recipe.
+        let is_said = |line: &&[u8]| !line.trim_ascii().is_empty() && line.first() != Some(&b'#');
+        let mut lines = text.split(|byte| *byte == b'\n').filter(is_said).peekable();
+        while let Some(line) = lines.next() {
             if line.first() == Some(&b'\t') {
+                // A recipe.
+                self.wildcards.of_functions(line);
                 continue;
             }
             if memchr::memmem::find(line, b"\\#").is_some() {
                 self.add_all();
             }
-            self.line(line.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii());
+            let line = line.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii();
+            self.wildcards.of_functions(line);
+            self.wildcards.of_names(line);
+            let has_recipe = line.contains(&b';')
+                || lines.peek().is_some_and(|next| {
+                    next.first() == Some(&b'\t') || next.starts_with(b"if") || next.starts_with(b"e")
+                });
+            // An implicit rule without a recipe makes nothing: it cancels another one.
+            if has_recipe || !is_implicit(line) {
+                self.line(line);
+            }
         }
     }
 
@@ -122,18 +149,7 @@ impl Targets {
 
     /// Adds the rules of a ninja file.
     pub fn add_ninja(&mut self, text: &[u8]) {
-        let text = memchr::memmem::find(text, b"$\n")
-            .map_or_else(|| text.to_vec(), |_| replaced(text, b"$\n", b" "));
-        for line in text.split(|byte| *byte == b'\n') {
-            let Some(rest) = line.strip_prefix(b"build ") else { continue };
-            let rest = replaced(&replaced(rest, b"$:", b"*"), b"$ ", b"*");
-            let outputs = rest.split(|byte| *byte == b':').next().unwrap_or_default();
-            for name in
-                outputs.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty() && *name != b"|")
-            {
-                self.pattern(name);
-            }
-        }
+        self.ninja.add(text);
     }
 
     /// A variable that the call itself sets.
@@ -146,6 +162,13 @@ impl Targets {
     pub fn finished(mut self) -> Self {
         for targets in std::mem::take(&mut self.left) {
             self.targets(&targets, DEEPEST);
+        }
+        let ninja = std::mem::take(&mut self.ninja);
+        self.outputs = ninja.outputs();
+        let (made, unknown) = ninja.made();
+        self.made = made;
+        for name in unknown {
+            self.pattern(name);
         }
         self
     }
@@ -217,9 +240,41 @@ impl Targets {
         self.patterns.push(pattern);
     }
 
+    /// Whether make may find a file with this name by listing a directory, and use the name.
+    #[must_use]
+    pub fn may_find(&self, name: &OsStr) -> bool {
+        self.wildcards.may_find(name.as_bytes())
+    }
+
+    /// Adds a variable of the environment or of the call: its value may be a pattern.
+    pub fn add_value(&mut self, name: &[u8], value: &[u8]) {
+        self.wildcards.add_value(name, value);
+    }
+
     /// Whether a rule may make an existing file; `is_there` returns whether its directory contains this name.
     #[must_use]
     pub fn may_make(&self, path: &Path, is_there: impl Fn(&OsStr) -> bool) -> bool {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        self.made.iter().any(|made| made.may_make(name)) || self.may_make_of_any(path, is_there)
+    }
+
+    /// Whether ninja may make a file.
+    #[must_use]
+    pub fn may_ninja_make(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        self.outputs.contains(name)
+    }
+
+    /// Whether the time of an existing file, which may be a target, may be compared with that of `other`.
+    #[must_use]
+    pub fn may_compare(&self, path: &Path, other: &Path, is_there: impl Fn(&OsStr) -> bool) -> bool {
+        let [name, other] = [path, other].map(|path| path.file_name().unwrap_or_default().as_bytes());
+        let mut made = self.made.iter().filter(|made| made.may_make(name));
+        made.any(|made| made.is_made_from(other)) || self.may_make_of_any(path, is_there)
+    }
+
+    /// Whether a rule with unknown prerequisites may make an existing file.
+    fn may_make_of_any(&self, path: &Path, is_there: impl Fn(&OsStr) -> bool) -> bool {
         let name = path.file_name().unwrap_or_default().as_bytes();
         if self.patterns.iter().any(|pattern| is_like(pattern, name)) {
             return true;
@@ -237,6 +292,14 @@ impl Targets {
     }
 }
 
+/// A makefile without the lines that are comments.
+#[must_use]
+pub fn without_comments(text: &[u8]) -> Vec<u8> {
+    let text = joined(text);
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| line.first() != Some(&b'#'));
+    lines.collect::<Vec<_>>().join(&b'\n')
+}
+
 /// Joins lines that end with a backslash with the next one.
 fn joined(text: &[u8]) -> Vec<u8> {
     replaced(&replaced(text, b"\r\n", b"\n"), b"\\\n", b" ")
@@ -252,6 +315,13 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     all.extend_from_slice(text.get(start..).unwrap_or_default());
     all
+}
+
+/// Whether a line is an implicit rule: `%.o: %.c`, not `a.o: %.o: %.c` and no variable of some targets.
+fn is_implicit(line: &[u8]) -> bool {
+    let mut parts = line.split(|byte| *byte == b':');
+    let targets = parts.next().unwrap_or_default();
+    targets.contains(&b'%') && !targets.contains(&b'$') && parts.count() == 1 && !line.contains(&b'=')
 }
 
 /// The positions of a line's first colon that is not a part of `:=`, and of its first `=`, outside of references. A missing one is
@@ -276,73 +346,6 @@ fn split_points(line: &[u8]) -> Option<(usize, usize)> {
     }
     let is_any = colon.is_some() || equals.is_some();
     is_any.then(|| (colon.unwrap_or(usize::MAX), equals.unwrap_or(usize::MAX)))
-}
-
-/// The words of a text; references are not split.
-fn words(text: &[u8]) -> Vec<&[u8]> {
-    let mut depth = 0_u32;
-    let split = text.split(move |byte| {
-        match byte {
-            b'(' | b'{' => depth += 1,
-            b')' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0 && byte.is_ascii_whitespace()
-    });
-    split.filter(|word| !word.is_empty()).collect()
-}
-
-/// The inside of a word that is a single reference: `$(…)`, `${…}`, `$X`.
-fn reference(word: &[u8]) -> Option<&[u8]> {
-    let rest = word.strip_prefix(b"$")?;
-    match rest {
-        [b'(', inside @ .., b')'] | [b'{', inside @ .., b'}'] => {
-            let mut depth = 0_i32;
-            let is_one = inside.iter().all(|byte| {
-                depth += i32::from(b"({".contains(byte)) - i32::from(b")}".contains(byte));
-                depth >= 0
-            });
-            is_one.then_some(inside)
-        }
-        [letter] if letter.is_ascii_alphabetic() => Some(rest),
-        _ => None,
-    }
-}
-
-/// `text` with each reference replaced by `*`.
-fn without_references(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut depth = 0_u32;
-    let mut bytes = text.iter().peekable();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'$' if depth == 0 => {
-                plain.push(b'*');
-                // For `$X` the letter is part of the reference; for `$(` the bracket comes next.
-                if !matches!(bytes.peek(), Some(b'(' | b'{')) {
-                    bytes.next();
-                }
-            }
-            b'(' | b'{' if depth > 0 || plain.last() == Some(&b'*') => depth += 1,
-            b')' | b'}' if depth > 0 => depth -= 1,
-            _ if depth > 0 => {}
-            byte => plain.push(*byte),
-        }
-    }
-    plain
-}
-
-/// Whether `name` matches `pattern`, in which every `*` matches anything.
-fn is_like(pattern: &[u8], name: &[u8]) -> bool {
-    let mut parts = pattern.split(|byte| *byte == b'*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        let Some(found) = memchr::memmem::find(rest, part) else { return false };
-        rest = rest.get(found + part.len()..).unwrap_or_default();
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod attributes;
 pub mod builders;
+pub mod cmake;
 pub mod git_index;
 pub mod introductions;
 pub mod linkers;

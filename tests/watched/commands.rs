@@ -228,6 +228,26 @@ fn what_make_has_rewritten_with_equal_bytes_is_newer() {
 }
 
 #[test]
+fn make_answers_for_a_source_that_is_as_it_was() {
+    let twin = Twin::new();
+    let rules = "prog: part.o\n\tcc -o $@ part.o\n%.o: %.c\n\tcc -c -o $@ $<\ntest: prog\n\t./prog > got.txt && cat got.txt\nclean:\n\trm -f prog *.o got.txt\n";
+    let source =
+        |number: &str| format!("#include <stdio.h>\nint main(void) {{ puts(\"{number}\"); return 0; }}\n");
+    twin.write("Makefile", rules).write("part.c", source("one"));
+    for words in [&["make", "-s", "test"][..], &["make", "-B", "prog"], &["make", "clean", "prog"]] {
+        let make = twin.call(words);
+        settle();
+        make.runs();
+        settle();
+        twin.write("part.c", source("two"));
+        make.runs();
+        settle();
+        twin.write("part.c", source("one"));
+        make.hits();
+    }
+}
+
+#[test]
 fn git_reads_its_repository() {
     let twin = Twin::new();
     // If it were younger than the index, git would rewrite the index.

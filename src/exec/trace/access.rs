@@ -172,6 +172,8 @@ pub struct Listers {
     pub shells: bool,
     /// Another interpreter.
     pub interpreters: bool,
+    /// make, which asks by a listing what exists.
+    pub makes: bool,
     /// Another program.
     pub others: bool,
     /// Tools that never take for input what they made, one bit each ([`super::Nature::builder`]). They do not count above.
@@ -183,6 +185,7 @@ impl Listers {
     pub fn merge(&mut self, more: Self) {
         self.shells |= more.shells;
         self.interpreters |= more.interpreters;
+        self.makes |= more.makes;
         self.others |= more.others;
         self.builders |= more.builders;
     }

@@ -122,6 +122,8 @@ pub struct Nature {
     pub is_interpreter: bool,
     /// It is a shell, which is an interpreter too.
     pub is_shell: bool,
+    /// It is make, which lists directories to know which of the names in its rules exist.
+    pub is_make: bool,
     /// It may compare modification times of the files that it looks at: those with one of these suffixes, or all if there is
     /// none.
     pub compares_times: Option<&'static [&'static str]>,

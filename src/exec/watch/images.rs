@@ -38,6 +38,7 @@ impl Images {
             is_function: false,
             is_interpreter: false,
             is_shell: false,
+            is_make: false,
             keeps: 0,
             builder: None,
             compares_times: Some(&[]),

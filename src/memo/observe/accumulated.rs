@@ -41,7 +41,9 @@ impl Observer<'_> {
                     is_file(product) && self.code_says(&|text| resume::may_test(text, name))
                 }
                 // `ls | grep -x x || …`
-                ProductClass::Blind => access.added_to && access.listed_around.others,
+                ProductClass::Blind => {
+                    access.added_to && (access.listed_around.makes || access.listed_around.others)
+                }
                 _ => false,
             };
             if is_tested {

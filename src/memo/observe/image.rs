@@ -8,6 +8,7 @@ use crate::profiles::attributes::{
     ANY_WORDS, ARCHIVES, ASKS_MODES, ASKS_TIMES, COPY, DESCRIBE_PACKAGES, INSTALL, MANY_IN_ONE, PACK,
     PUT_INTO, RUN_OTHERS, SHELLS, WITHOUT_EXECUTING, is_of_system, named, shows_modes, shows_times,
 };
+use crate::profiles::cmake;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,11 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
 /// compare all. A shell script with a relative path is searched in `directory`.
 ///
 /// [`Nature::compares_times`]: crate::exec::Nature::compares_times
-pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'static [&'static str]> {
+pub(super) fn compares_times(
+    image: &Image<'_>,
+    directory: &Path,
+    root: &Path,
+) -> Option<&'static [&'static str]> {
     let any = |is: bool| is.then_some::<&'static [&'static str]>(&[]);
     let base = |word: &OsStr| Path::new(word).file_name().unwrap_or_default().to_owned();
     let rest = image.words.get(1..).unwrap_or_default();
@@ -69,7 +74,12 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
         return None;
     }
     // Only with targets of its rules, which are known by name.
-    if is_of_system(image.program) && (MAKES.iter().any(|make| is(make)) || is("ninja")) {
+    let is_installed = is_of_system(image.program) || !image.program.starts_with(root);
+    if is_installed && (MAKES.iter().any(|make| is(make)) || is("ninja")) {
+        return None;
+    }
+    // Where code of cmake says otherwise, the order of all times counts.
+    if is_installed && is("cmake") && cmake::configures(image.words) {
         return None;
     }
     // Each of its tests is a separate process.
@@ -101,6 +111,12 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
         return any(by_script || rest.iter().any(|word| compares(word.as_bytes())));
     }
     any(true)
+}
+
+/// Whether the program is GNU make.
+pub(super) fn is_make(image: &Image<'_>) -> bool {
+    let name = image.program.file_name().unwrap_or_default();
+    is_of_system(image.program) && ["make", "gmake", "gnumake"].iter().any(|make| name == *make)
 }
 
 /// Which directories a program may find in the place of what it makes, and put that into: the last of its words.

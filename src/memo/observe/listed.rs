@@ -50,7 +50,8 @@ impl Observer<'_> {
             }
             let around = access.listed_around;
             let looked = product.class == ProductClass::Looked;
-            let others = around.shells || around.interpreters || around.others || around.builders != 0;
+            let programs = around.makes || around.others || around.builders != 0;
+            let others = around.shells || around.interpreters || programs;
             is_open(product) && (looked || others)
         };
         let accesses: Vec<Access> = products.iter().map(access).collect();
@@ -77,7 +78,7 @@ impl Observer<'_> {
         if product.class == ProductClass::Looked && tested() {
             return true;
         }
-        if around.shells && code.globs.may_find(name) || around.others && code.by_command {
+        if around.shells && code.globs.may_find(name) || (around.makes || around.others) && code.by_command {
             return true;
         }
         // The tool that made it does not take it for input, but code of the project in its process may, and so may the tool take what

@@ -50,6 +50,7 @@ use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
+use crate::profiles::makefile::Targets;
 use crate::record::{Circumstances, Evidence, FileState, Observation, Places, Product, Recall, Timestamp};
 use aside::Aside;
 use own_source::OwnSources;
@@ -138,6 +139,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         code: OnceCell::new(),
+        makefiles: OnceCell::new(),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
         asked: asks::asked_by(run.captured),
         timed: Vec::new(),
@@ -226,6 +228,8 @@ struct Observer<'a> {
     own_sources: OwnSources,
     /// The project's code that was read, once it is needed.
     code: OnceCell<Vec<Code>>,
+    /// What makefiles say, once it is needed.
+    makefiles: OnceCell<Targets>,
     /// Digests of files that were learned before.
     memory: FileMemory<'a>,
     /// Which attributes of files the function's own code asks for; modes also where a script of the project does.

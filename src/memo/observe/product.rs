@@ -21,6 +21,11 @@ const fn is_put(access: Access) -> bool {
     matches!(access.first_change, FirstChange::Removed | FirstChange::Put)
 }
 
+/// Whether the run emptied, replaced or removed what was at a path, and since then nothing that it knew of it made a difference.
+fn is_replaced_unseen(access: Access) -> bool {
+    access.prior == Prior::Nothing && (is_put(access) || access.first_change == FirstChange::Emptied)
+}
+
 /// Whether a user and group are not our own.
 fn is_of_another((user, group): (u32, u32)) -> bool {
     (user, group) != (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
@@ -48,6 +53,17 @@ impl Observer<'_> {
         };
         let access = changed.access;
         let is_directory = changed.is_directory();
+        let is_gone = changed.now.is_none();
+        let around = access.listed_around;
+        // make may use a name that one of its patterns finds.
+        let is_found_by_make =
+            around.makes && changed.path.file_name().is_none_or(|name| self.makefiles().may_find(name));
+        let by_itself = class;
+        // Whether it was there, and its time, may have decided that it is made.
+        let is_asked_for = self.compares_times && access.looked || around.makes && !is_gone;
+        if class == ProductClass::Blind && is_asked_for {
+            class = ProductClass::Looked;
+        }
         // A directory that was removed and made again, or moved into place, has no other entries.
         let is_emptied = is_put(access);
         let writes_in_place = matches!(
@@ -56,8 +72,6 @@ impl Observer<'_> {
         );
         let in_place = (is_directory || writes_in_place) && !self.is_anew(changed.path, access);
         let others_count = is_directory && (access.listed_own || is_emptied);
-        let around = access.listed_around;
-        let is_gone = changed.now.is_none();
         let looked = access.prior == Prior::Looked;
         if class == ProductClass::Appended && (looked && self.names_sizes() || self.names("fstat")) {
             class = ProductClass::Consulted;
@@ -91,20 +105,17 @@ impl Observer<'_> {
         let must_be_there = was_file
             && !is_gone
             && matches!(class, ProductClass::Blind | ProductClass::Looked | ProductClass::Appended)
-            && matches!(
-                access.first_change,
-                FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
-            )
+            && writes_in_place
             && !is_mode_of_new;
         // Of interpreters, `consulted_after_all` finds what their code lists.
-        let is_named = looked || around.shells || around.others;
+        let is_named = looked || around.shells || around.makes || around.others;
         // A log of a tool, beside its other state, is added to in any case.
         let may_ask_for_size = || is_named || access.appended_by_programs || self.names("tell");
         let emptiness_counts =
             must_be_there || is_anothers || is_appended && !is_tool_state && may_ask_for_size();
         let is_touched = class == ProductClass::Looked && access.first_change == FirstChange::InPlace;
         // A program that found its name may have read it: `find . -exec cat {} +; echo 1 > o`.
-        let is_found = class == ProductClass::Blind && around.others && !is_gone;
+        let is_found = by_itself == ProductClass::Blind && (around.others || is_found_by_make) && !is_gone;
         let keeps_content = is_touched || is_found;
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
@@ -128,7 +139,8 @@ impl Observer<'_> {
                 || (writes_in_place && access.given_up),
             others_count,
             times_compared: access.times_compared && self.compares_times,
-            removed_after_listing: is_gone && (around.shells || around.interpreters || around.others),
+            removed_after_listing: is_gone
+                && (around.shells || around.interpreters || around.makes || around.others),
             is_tool_state,
             emptiness_counts,
             keeps_content: keeps_content && !is_directory,
@@ -249,12 +261,13 @@ impl Observer<'_> {
         let found = self.found_by_listing(&products, importer);
         for (product, _) in products.iter_mut().zip(found).filter(|(_, found)| *found) {
             let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
-            let around =
-                importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path))).listed_around;
+            let access = importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path)));
+            let around = access.listed_around;
             // A pattern of a shell shows the name alone, too, of what the run then removes (`rm -f *.o`).
             let is_removed_by_name = around.shells && !around.interpreters;
-            let is_written_over =
-                product.class == ProductClass::Blind && was_file && (product.in_place || is_removed_by_name);
+            let is_blind = product.class == ProductClass::Blind
+                || product.class == ProductClass::Looked && is_replaced_unseen(access);
+            let is_written_over = is_blind && was_file && (product.in_place || is_removed_by_name);
             if is_written_over || product.class == ProductClass::Appended {
                 // The listing showed its name, not its content.
                 product.emptiness_counts |= !product.is_tool_state;
@@ -274,7 +287,23 @@ impl Observer<'_> {
         }
         self.accumulated(&mut products, importer);
         self.linked(&mut products);
+        self.made_by_ninja(&mut products);
         self.observed.products = products;
+    }
+
+    /// What ninja has made, and noted in its log, is state together with the log.
+    fn made_by_ninja(&self, products: &mut [Product]) {
+        let is_noted = |path: &Path| {
+            let mut logs = path.ancestors().skip(1).map(|above| above.join(".ninja_log"));
+            let log = logs.find(|log| self.trace.accesses.get(log).is_some_and(|access| access.changed));
+            log.is_some_and(|log| self.aside.describes_products(&log))
+        };
+        for product in products {
+            let path = self.run.places.root.join(OsStr::from_bytes(&product.path));
+            // Of a file that was there, the time may have decided.
+            let is_new = product.before == FileState::Absent && product.class != ProductClass::Consulted;
+            product.is_tool_state |= is_new && is_noted(&path) && self.makefiles().may_ninja_make(&path);
+        }
     }
 
     /// Whether code of the project that the run read tests for files and may use one that exists.

@@ -6,7 +6,8 @@ use crate::exec::{Access, Shows, Trace};
 use crate::hash::entry::LanguageKind;
 use crate::memo::reason::NotKept;
 use crate::profiles::attributes::is_of_system;
-use crate::profiles::makefile::{Targets, is_makefile};
+use crate::profiles::cmake;
+use crate::profiles::makefile::{Targets, is_makefile, without_comments};
 use crate::record::{Observation, Places, StoredPath, Timestamp};
 use memchr::memmem;
 use rustc_hash::FxHashSet;
@@ -64,6 +65,11 @@ fn compares_otherwise(text: &[u8]) -> bool {
     SAID.iter().any(|said| memmem::find(text, said.as_bytes()).is_some())
 }
 
+/// Whether a file with another name in the directory of `path` is among `known`.
+fn is_beside(known: &FxHashSet<&Path>, path: &Path) -> impl Fn(&OsStr) -> bool {
+    |name| known.contains(path.with_file_name(name).as_path())
+}
+
 impl Observer<'_> {
     /// Whether the order of the time of `path` counts if it was looked at: for a file inside the root. If times are compared,
     /// also for a file of the user elsewhere, and for a directory inside the root of which only the time can have been read.
@@ -80,15 +86,13 @@ impl Observer<'_> {
     /// Which of the existing files may be the target of a rule of make or ninja: only their times are compared with those of
     /// others.
     fn may_be_made(&self, timed: &[Timed]) -> Vec<usize> {
-        let targets = self.targets();
+        let targets = self.makefiles();
         let known: FxHashSet<&Path> = timed.iter().map(|timed| timed.path.as_path()).collect();
-        let may = |timed: &Timed| {
-            targets.may_make(&timed.path, |name| known.contains(timed.path.with_file_name(name).as_path()))
-        };
+        let may = |timed: &Timed| targets.may_make(&timed.path, is_beside(&known, &timed.path));
         timed.iter().enumerate().filter(|(_, timed)| may(timed)).map(|(place, _)| place).collect()
     }
 
-    /// Observes the order of one file's time relative to all others.
+    /// Observes the order of one file's time relative to those from which it may be made.
     fn beside_others(&mut self, timed: &[Timed], place: usize) -> Result<(), NotKept> {
         let Some(one) = timed.get(place) else { return Ok(()) };
         let time_of = |timed: &Timed| match timed.modified {
@@ -97,7 +101,13 @@ impl Observer<'_> {
         };
         let Some(time) = time_of(one)? else { return Ok(()) };
         let (mut older, mut same, mut newer) = (Vec::new(), Vec::new(), Vec::new());
-        for other in timed.iter().filter(|other| other.path != one.path) {
+        let known: FxHashSet<&Path> = timed.iter().map(|timed| timed.path.as_path()).collect();
+        let targets = self.makefiles();
+        let is_compared = |other: &&Timed| {
+            other.path != one.path
+                && targets.may_compare(&one.path, &other.path, is_beside(&known, &one.path))
+        };
+        for other in timed.iter().filter(is_compared) {
             let side = match time_of(other)? {
                 Some(its) if its < time => &mut older,
                 Some(its) if its > time => &mut newer,
@@ -113,6 +123,16 @@ impl Observer<'_> {
         let written = vec![self.run.places.store(&one.path)];
         self.observe(Observation::Around { written, older, same, newer }, None);
         Ok(())
+    }
+
+    /// Whether cmake ran code that may decide by times.
+    fn cmake_asks(&self) -> bool {
+        let is_cmake = |program: &PathBuf| program.file_name().is_some_and(|name| name == "cmake");
+        let is_code = |path: &Path| cmake::is_code(path) && !cmake::is_own_module(path);
+        // A file that is gone was made by the run, or cannot be read: it may say anything.
+        let asks = |path: &Path| fs::read(path).map_or(true, |text| cmake::asks_for_times(&text));
+        self.trace.programs.iter().any(is_cmake)
+            && self.contents.iter().any(|(path, _)| is_code(path) && asks(path))
     }
 
     /// Whether nothing ran but JavaScript of the project, all of which is known and asks for no times of files.
@@ -143,7 +163,11 @@ impl Observer<'_> {
             .all(|(path, _)| is_of_system(path) || sources.contains(path.as_path()) || !is_code(path))
     }
 
-    /// The targets of all makefiles that the run read.
+    /// What all makefiles that the run read say.
+    pub(super) fn makefiles(&self) -> &Targets {
+        self.makefiles.get_or_init(|| self.targets())
+    }
+
     fn targets(&self) -> Targets {
         let mut targets = Targets::default();
         let words = || self.run.words.iter().map(|word| word.as_bytes());
@@ -151,7 +175,11 @@ impl Observer<'_> {
         let named: Vec<&Path> = named.map(|name| Path::new(OsStr::from_bytes(name))).collect();
         for word in words() {
             match word.iter().position(|byte| *byte == b'=') {
-                Some(equals) => targets.add_given(word.get(..equals).unwrap_or_default()),
+                Some(equals) => {
+                    let (name, value) = word.split_at_checked(equals).unwrap_or_default();
+                    targets.add_given(name);
+                    targets.add_value(name, value);
+                }
                 None if word.len() > 2 && word.starts_with(b"-f") => targets.add_all(),
                 None => {}
             }
@@ -167,6 +195,9 @@ impl Observer<'_> {
             || sources.iter().any(|source| compares_otherwise(&source.bytes))
         {
             targets.add_all();
+        }
+        for (name, value) in &self.run.captured.environment {
+            targets.add_value(name.as_bytes(), value.as_bytes());
         }
         let mut left = MOST_RULES;
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read || access.made) {
@@ -185,7 +216,7 @@ impl Observer<'_> {
             if path.extension().is_some_and(|ending| ending == "ninja") {
                 targets.add_ninja(&text);
             } else {
-                if compares_otherwise(&text) {
+                if compares_otherwise(&without_comments(&text)) {
                     targets.add_all();
                 }
                 targets.add_makefile(&text);
@@ -202,6 +233,7 @@ impl Observer<'_> {
     pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
         let is_named = NAMES_ORDER.iter().any(|name| says(self.run, name))
             || says_order(self.run)
+            || self.cmake_asks()
             || (self.watcher.has_timeless && self.code_compares_times());
         let mut timed = std::mem::take(&mut self.timed);
         // The run itself made such a directory newer: ninja looks at those of its outputs.

@@ -2,21 +2,20 @@
 
 mod aliases;
 mod later;
+mod nature;
 mod relinked;
 
 use super::background::Background;
-use super::made::{self, Made};
-use super::{image, python_process, rights, system};
+use super::made::Made;
+use super::system;
 use crate::digest::Digest;
 use crate::error::is_inconclusive_for;
-use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
+use crate::exec::{Executed, Fate, Image, Nature, Seen, Witness};
 use crate::hash::capture::Captured;
-use crate::hash::{files, interpreters, look};
+use crate::hash::{files, look};
 use crate::memo::outputs::{ByTime, Owner};
-use crate::profiles::builders::{builder, is_timeless, made_by_umask, seeks_settings};
 use crate::profiles::git_index::is_index;
-use crate::profiles::linkers::opens_what_it_removes;
-use crate::profiles::state::{Tables, keeps};
+use crate::profiles::state::Tables;
 use crate::record::{Circumstances, Evidence, FileState, Places, Timestamp};
 use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -359,44 +358,6 @@ impl Witness for Watcher<'_> {
     }
 
     fn nature(&mut self, image: &Image<'_>) -> Nature {
-        let is_function = python_process::runs(self.captured, image);
-        // What its own code asks for is already known.
-        let shows = if is_function { Shows::Nothing } else { image::shows(image) };
-        let keeps = keeps(image.program, image.words);
-        let is_function = is_function || python_process::runs_own_code(image, self.root);
-        let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
-        let builder = builder(image.program, image.words);
-        let is_timeless = builder.is_some_and(is_timeless);
-        self.has_timeless |= is_timeless;
-        let by_umask = builder.and_then(made_by_umask);
-        self.asks_umask |= by_umask.is_some();
-        let compares_times = if is_timeless {
-            None
-        } else {
-            image::compares_times(image, &self.captured.command.entry.directory)
-        };
-        Nature {
-            shows,
-            is_function,
-            is_interpreter,
-            is_shell: image.program.file_name().is_some_and(interpreters::is_shell),
-            keeps,
-            builder,
-            compares_times,
-            reads_code: made::reads_code(image),
-            looks_up: system::looks_up(image, self.circumstances),
-            uses_umask: by_umask.is_none() && rights::uses_umask(image),
-            names_modes: rights::names_modes(image),
-            seeks_settings: seeks_settings(image.program),
-            accepts_directories: rights::accepts_directories(image),
-            removes_trees: rights::removes_trees(image),
-            cuts_by_size: rights::cuts_by_size(image),
-            asks_literally: rights::asks_literally(image),
-            sets_by_umask: if rights::is_linker(image) { Some("") } else { by_umask },
-            opens_what_it_removes: opens_what_it_removes(image.program),
-            copies_modes: rights::copies_modes(image),
-            enters: image::enters(image),
-            takes: image::takes(image),
-        }
+        self.nature_of(image)
     }
 }

@@ -14,7 +14,8 @@ impl Observer<'_> {
             listers.merge(Listers {
                 shells: nature.is_shell,
                 interpreters: nature.is_interpreter && !nature.is_shell && !is_builder,
-                others: !nature.is_interpreter && !is_builder,
+                makes: nature.is_make,
+                others: !nature.is_interpreter && !is_builder && !nature.is_make,
                 builders: Listers::bit(nature.builder),
             });
         }
