@@ -132,17 +132,22 @@ fn a_hung_helper_costs_a_deadline_once() {
     let Some((clients, _server, url)) = redis(&[("CASHET_REMOTE_PATIENCE", "4")]) else { return };
     let (mut old, result) = (clients.open(&url), name());
     old.add_result(&result, b"result", &[]).unwrap();
-    let hung = helpers(&clients)[0];
-    kill(hung, Signal::SIGSTOP).unwrap();
+    // On a busy machine a second one may have been started before the first one listened.
+    let hung = helpers(&clients);
+    for pid in &hung {
+        kill(*pid, Signal::SIGSTOP).unwrap();
+    }
     let start = Instant::now();
     let answer = old.results(&[result]);
     assert!(matches!(&answer, Err(Failure::Unreachable(why)) if why.contains("no answer")), "{answer:?}");
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     // The next request goes to a new one.
     assert_eq!(old.results(&[result]).unwrap(), [Some(b"result".to_vec())]);
-    assert_eq!(helpers(&clients).len(), 2);
-    kill(hung, Signal::SIGCONT).unwrap();
-    eventually("the one that hung ends", || !helpers(&clients).contains(&hung));
+    assert_eq!(helpers(&clients).len(), hung.len() + 1);
+    for pid in &hung {
+        kill(*pid, Signal::SIGCONT).unwrap();
+    }
+    eventually("the ones that hung end", || !helpers(&clients).iter().any(|pid| hung.contains(pid)));
     // The helper in its place continues.
     assert_eq!(old.results(&[result]).unwrap(), [Some(b"result".to_vec())]);
 
