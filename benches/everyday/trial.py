@@ -343,8 +343,7 @@ class Trial:
     def with_shared_cache(self, theirs, their_place, user):
         """It has an empty store, and the same shared cache."""
         self.row["shared differs"] = self.differs(theirs, their_place, user, CI="true")
-        place = self.place("shares/deeper", umask=0o077 if user is None else 0o027, user=user)
-        spread_times(place.root)
+        place = self.place("shares/deeper", umask=0o077 if user is None else 0o027, user=user, apart=True)
         store = self.base / "own-store"
         store.mkdir()
         store.chmod(0o700)

@@ -90,6 +90,23 @@ pub const ASKS_MODES: &[&str] = &[
     "file attributes",
     "File::Copy",
 ];
+/// Names and operators in code of Perl that asks for times.
+pub const PERL_ASKS_TIMES: &[&str] = &[
+    "stat(",
+    "stat $",
+    "stat _",
+    "stat '",
+    "stat \"",
+    "stat;",
+    "-M ",
+    "-M$",
+    "-M'",
+    "-M\"",
+    "-C $",
+    "-A $",
+    "mtime",
+    "File::stat",
+];
 /// Calls that return all attributes of a file.
 pub const ASKS_ALL: &[&str] = &["stat(", "statSync("];
 /// Shell tests for other names of the same file, and for whether a file was read since it was changed.

@@ -47,6 +47,7 @@ const BUILDERS: &[Builder] = &[
     timeless(&["c8"], &[]),
     row(&["nyc"], &[]),
     timeless(&["pytest", "py.test", "coverage", "coverage3"], &["*.py", "*.ini", "*.toml", "*.cfg"]),
+    timeless(&["prove"], &["*.t"]),
     row(&["postcss"], &[]),
     row(&["babel"], &[]),
     row(&["rollup"], &[]),
@@ -71,8 +72,10 @@ pub fn builder(program: &Path, words: &[OsString]) -> Option<u8> {
 
 /// Whether a process of this tool never decides by which of two files is newer. Code of the project that runs in it may.
 #[must_use]
-pub fn is_timeless(tool: u8) -> bool {
-    BUILDERS.get(usize::from(tool)).is_some_and(|row| row.is_timeless)
+pub fn is_timeless(tool: u8, words: &[OsString]) -> bool {
+    // prove can run new tests first.
+    let is_asked = words.iter().any(|word| word.as_bytes().starts_with(b"--state"));
+    !is_asked && BUILDERS.get(usize::from(tool)).is_some_and(|row| row.is_timeless)
 }
 
 /// The beginning of the name of the directory that this tool gives the mode which the umask leaves of 0777: pytest makes its cache

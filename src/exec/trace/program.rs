@@ -177,7 +177,7 @@ pub struct Executed<'a> {
 }
 
 /// Which attributes of files a program shows, besides content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shows {
     /// Nothing.
     #[default]

@@ -37,7 +37,7 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     let asks_times = |code: &[u8]| {
         times.iter().any(|name| mentions(code, &[name]) && !(*name == "zipfile" && is_python && !packs(code)))
     };
-    let codes = || captured.sources.iter().map(|source| source.bytes.as_slice()).chain([inline]);
+    let codes = || codes(captured).chain([inline]);
     let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);
     if codes().any(|code| asks_times(code) || takes_all(code) || mentions(code, TESTS_OWNER)) {
         Shows::Times
@@ -46,6 +46,19 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     } else {
         Shows::Nothing
     }
+}
+
+/// The sources of the function.
+pub(super) fn codes(captured: &Captured) -> impl Iterator<Item = &[u8]> {
+    let is_perl = captured.command.entry.language == LanguageKind::Perl;
+    let code = move |bytes| if is_perl { code_of_perl(bytes) } else { bytes };
+    captured.sources.iter().map(move |source| code(source.bytes.as_slice()))
+}
+
+/// Perl's code without what follows its end: documentation, unless the code reads it as data.
+fn code_of_perl(bytes: &[u8]) -> &[u8] {
+    let end = memchr::memmem::find(bytes, b"\n__END__\n").filter(|_| !mentions(bytes, &["DATA"]));
+    end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }
 
 /// Whether Python's code that names zip files may put files into one, with their times.

@@ -147,8 +147,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         compares_times: times::compares(run, trace),
     };
     observer.hazards()?;
-    if observer.asked == Shows::Nothing && observer.scripts_ask_for_modes() {
-        observer.asked = Shows::Modes;
+    if observer.asked != Shows::Times {
+        observer.asked = observer.asked.max(observer.asked_by_scripts());
     }
     observer.modes_given = observer.modes_given();
     for (path, access) in trace.accesses.iter().filter(|(_, access)| access.changed) {

@@ -3,9 +3,10 @@
 use super::asks::{mentions, takes_whole};
 use super::session::any_text;
 use super::{Observer, bytecode, programs};
+use crate::exec::Shows;
 use crate::hash::environment::composed;
 use crate::hash::resume;
-use crate::profiles::attributes::ASKS_MODES;
+use crate::profiles::attributes::{ASKS_MODES, PERL_ASKS_TIMES};
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -31,25 +32,31 @@ impl Observer<'_> {
             || self.code_read().any(|code| code.text.as_ref().is_none_or(|text| is_so(text)))
     }
 
-    /// Whether a script of the project that another program than the function's own runs (a shell, make, Python) asks for modes of
-    /// files. The function's own code is known by [`super::asks::asked_by`].
-    pub(super) fn scripts_ask_for_modes(&self) -> bool {
+    /// What scripts of the project that another program than the function's own runs (a shell, make, prove) ask for of files: modes,
+    /// in Perl also times. The function's own code is known by [`super::asks::asked_by`].
+    pub(super) fn asked_by_scripts(&self) -> Shows {
         let programs = programs::names(self.trace);
         let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
         let is_own = |path: &Path| self.run.captured.sources.iter().any(|source| source.absolute == path);
-        self.code_read().filter(|code| !is_own(&code.path)).any(|code| {
+        let asked = self.code_read().filter(|code| !is_own(&code.path)).map(|code| {
             let text = code.text.as_deref();
             let language = composed::of_file(&code.path, text.unwrap_or_default());
-            let Some(language) = language.filter(|language| language.is_run_by(&names)) else { return false };
-            let is = |program: &[u8]| language.is_run_by(&BTreeSet::from([program]));
+            let language = language.filter(|language| language.is_run_by(&names));
+            let is =
+                |program: &[u8]| language.is_some_and(|known| known.is_run_by(&BTreeSet::from([program])));
             // What a shell or awk starts is judged by its own words.
-            !is(b"sh")
-                && !is(b"awk")
-                && text.is_none_or(|text| {
-                    let in_perl = is(b"perl") && mentions(text, &["stat"]);
-                    in_perl || mentions(text, ASKS_MODES) || takes_whole(text)
-                })
-        })
+            if language.is_none() || is(b"sh") || is(b"awk") {
+                return Shows::Nothing;
+            }
+            let Some(text) = text else { return Shows::Modes };
+            if is(b"perl") && mentions(text, PERL_ASKS_TIMES) {
+                return Shows::Times;
+            }
+            let is_in_perl = is(b"perl") && mentions(text, &["stat"]);
+            let shows = is_in_perl || mentions(text, ASKS_MODES) || takes_whole(text);
+            if shows { Shows::Modes } else { Shows::Nothing }
+        });
+        asked.max().unwrap_or_default()
     }
 
     fn code_read(&self) -> impl Iterator<Item = &Code> {

@@ -3,6 +3,7 @@
 //! The caller knows which of them (HOME, TMPDIR) the result itself contains.
 
 use super::aside::Aside;
+use super::asks;
 use super::{Observed, Run, programs};
 use crate::exec::Trace;
 use crate::hash::environment;
@@ -101,8 +102,7 @@ pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
 
 /// Whether the function's own source or an argument is like that.
 pub(super) fn any_text(run: &Run<'_>, is_so: impl Fn(&[u8]) -> bool) -> bool {
-    run.words.iter().any(|word| is_so(word.as_bytes()))
-        || run.captured.sources.iter().any(|source| is_so(&source.bytes))
+    run.words.iter().any(|word| is_so(word.as_bytes())) || asks::codes(run.captured).any(is_so)
 }
 
 /// Whether rules of make use a variable with the path of a directory as a text and not only as the start of a path: `$(HOME)`, not

@@ -18,7 +18,7 @@ impl Watcher<'_> {
         let is_function = is_function || python_process::runs_own_code(image, self.root);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
         let builder = builder(image.program, image.words);
-        let is_timeless = builder.is_some_and(is_timeless);
+        let is_timeless = builder.is_some_and(|tool| is_timeless(tool, image.words));
         self.has_timeless |= is_timeless;
         let by_umask = builder.and_then(made_by_umask);
         self.asks_umask |= by_umask.is_some();
