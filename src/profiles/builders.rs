@@ -58,6 +58,9 @@ const BUILDERS: &[Builder] = &[
     row(&["jupyter-nbconvert", "nbconvert", "papermill"], &[]),
 ];
 
+/// The code that execnet gives a worker of pytest to begin with.
+const WORKER: &str = "import sys;exec(eval(sys.stdin.readline()))";
+
 /// Which of these tools the process that runs `program` with these words belongs to, as a number below 64.
 #[must_use]
 pub fn builder(program: &Path, words: &[OsString]) -> Option<u8> {
@@ -65,7 +68,11 @@ pub fn builder(program: &Path, words: &[OsString]) -> Option<u8> {
     // A script of the project may have such a name, too.
     let is_file = |name: &[u8]| EXTENSIONS.iter().any(|extension| name.ends_with(extension.as_bytes()));
     let is_tool = |name: &[u8]| !is_file(name) || words.iter().any(|word| is_of_package(word, name));
-    let is_one = |row: &Builder| names.iter().any(|name| is_named(name, row.programs) && is_tool(name));
+    let is_worker = words.iter().any(|word| word == WORKER);
+    let is_one = |row: &Builder| {
+        names.iter().any(|name| is_named(name, row.programs) && is_tool(name))
+            || is_worker && row.programs.contains(&"pytest")
+    };
     let row = BUILDERS.iter().position(is_one)?;
     u8::try_from(row).ok()
 }
@@ -133,9 +140,12 @@ mod tests {
             "node node_modules/nyc/bin/nyc.js node x.js",
             "/usr/bin/python3.11 /opt/bin/pip3.11 wheel .",
             "/usr/bin/python3 /opt/bin/pytest -q",
+            "prove -Q t",
         ] {
             assert!(of(line).is_some(), "{line}");
         }
+        let worker = ["python3", "-u", "-c", WORKER].map(OsString::from);
+        assert_eq!(builder(Path::new("/usr/bin/python3.11"), &worker), of("pytest"));
         let front = of("python3 -m pip wheel .");
         let process = "/v/lib/python3.11/site-packages/pyproject_hooks/_in_process/_in_process.py";
         assert_eq!(front, of(&format!("python3 {process} build_wheel /tmp/x")));
