@@ -3,7 +3,7 @@
 use super::access::Observer;
 use super::modes::Creating;
 use super::nested::heard;
-use super::paths::directory_of;
+use super::paths::{Named, directory_of};
 use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
 use super::process::{identity_behind, umask_of, words_of};
 use super::stopped::{Stopped, Unknown, unknown};
@@ -123,7 +123,8 @@ pub(super) fn way(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) ->
     Ok(())
 }
 
-/// The link in `/proc` of an open file is read, which shows its real path. The links by which it was opened are unknown.
+/// The link in `/proc` of an open file is read, which shows its real path. If it was opened by another name, the links on the way
+/// count of each name that leads there.
 fn real_name(
     stopped: &Stopped<'_>,
     observer: &mut Observer<'_>,
@@ -136,7 +137,13 @@ fn real_name(
     }
     let Place::Path(named) = behind(stopped, observer, tid, number)? else { return Ok(()) };
     if !observer.is_known(&named.path) && !observer.is_own(&named.path) {
-        return Err(Unknown::Hole("the real path of an open file".to_owned()));
+        let names = observer.opened_names_of(&named.path);
+        if names.is_empty() {
+            return Err(Unknown::Hole("the real path of an open file".to_owned()));
+        }
+        for path in names {
+            observer.look_along(&Named { path, as_directory: false }, 1);
+        }
     }
     observer.look_along(&named, 1);
     Ok(())

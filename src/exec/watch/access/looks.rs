@@ -2,7 +2,7 @@
 
 use super::Observer;
 use crate::exec::watch::linux::paths::{Found, Named, upwards};
-use crate::exec::{FirstChange, Prior, Seen, Shows, Touched};
+use crate::exec::{Access, FirstChange, Prior, Seen, Shows, Touched};
 
 impl Observer<'_> {
     /// The stopped thread looks at `named` without opening it.
@@ -101,6 +101,15 @@ impl Observer<'_> {
         for path in there.links.into_iter().chain(at) {
             self.look(&Named { path, as_directory: false }, false);
         }
+    }
+
+    /// The names by which the run has opened the file with the real path `real`.
+    pub(in crate::exec::watch) fn opened_names_of(&mut self, real: &[u8]) -> Vec<Vec<u8>> {
+        let is_open = |access: &Access| access.read || access.executed;
+        let opened = self.entries.iter().filter(|(_, entry)| is_open(&entry.access));
+        let mut names: Vec<Vec<u8>> = opened.map(|(path, _)| path.clone()).collect();
+        names.retain(|path| self.resolver.physical(path, true).path == real);
+        names
     }
 
     /// A path is named relative to the open directory `real`. The links by which that directory was opened lead there.
