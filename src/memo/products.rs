@@ -3,6 +3,8 @@
 //! A product is either free, or must be exactly as it was when the run began. It is free if running the command again would
 //! replace the present file without using it.
 
+mod owners;
+
 use super::outputs::has_bytes;
 use super::reason::Difference;
 use crate::digest::Digest;
@@ -15,7 +17,7 @@ use crate::record::{
     OutputTree, Product, ProductClass, StoredPath, name_in, with_text,
 };
 use crate::store::{Candidate, Facts, ResultIndex};
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use owners::{is_ours_to_set, may_write};
 use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -126,6 +128,9 @@ impl Check<'_> {
             let is_found = product.in_place && matches!(product.before, FileState::Directory { .. });
             return when(!(product.is_parent || is_found) || is_made());
         };
+        if !self.may_make_again(product, path, now) {
+            return Free::No;
+        }
         if product.in_place && now.is_file() && now.nlink() > 1 {
             // A write in place would change the file under its other names too.
             return Free::No;
@@ -203,42 +208,6 @@ impl Check<'_> {
             })
     }
 
-    /// Whether a directory differs from its parent in whether it hands on its group. One that is created does as its parent.
-    fn hands_on_otherwise(path: &Path, now: &Metadata) -> bool {
-        let above = path.parent().and_then(|above| fs::metadata(above).ok());
-        above.is_none_or(|above| (above.mode() ^ now.mode()) & libc::S_ISGID != 0)
-    }
-
-    /// Whether a file is there that is another's, and may stay that one's: what is written in place does, and many programs
-    /// that root runs give its owner to what they put in its place (`sed -i`, `patch`). A hit would make it ours.
-    fn may_keep_owner(&self, product: &Product, path: &Path, now: &Metadata) -> bool {
-        let stays = matches!(product.class, ProductClass::Appended | ProductClass::Mode)
-            || matches!(self.after(product), None | Some(OutputKind::Removed));
-        // A directory that the run only makes where it is missing stays as it is.
-        if stays || now.is_dir() && product.in_place {
-            return false;
-        }
-        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-        // In a directory that hands on its group every file has that one.
-        let hands_on = || {
-            let above = path.parent().and_then(|above| fs::metadata(above).ok());
-            above.is_some_and(|above| above.mode() & libc::S_ISGID != 0)
-        };
-        if now.uid() == user.as_raw() && (now.gid() == group.as_raw() || hands_on()) {
-            return false;
-        }
-        if !now.is_file() {
-            return true;
-        }
-        // What the command does with a file that is there was not seen if none was.
-        let is_unseen = product.before == FileState::Absent;
-        if product.in_place {
-            is_unseen || !self.is_as_left(product, path, Some(now))
-        } else {
-            user.is_root()
-        }
-    }
-
     /// Whether the recorded bytes may be appended to the present file.
     fn takes_more(product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
         let was_filled = match &product.before {
@@ -259,6 +228,7 @@ impl Check<'_> {
             now.is_file() && after.is_some_and(|after| has_bytes(after, path, now.len()))
         });
         match now.map(|now| now.mode() & MODE_BITS) {
+            Some(_) if !now.is_some_and(is_ours_to_set) => Free::No,
             Some(mode) if is_same && self.mode(product) == Some(mode) => Free::AsLeft,
             Some(mode) if is_same && mode == before & MODE_BITS => Free::Yes,
             _ => Free::No,
@@ -394,9 +364,4 @@ impl Check<'_> {
 
 fn leads_to(path: &Path, text: &[u8]) -> bool {
     fs::read_link(path).is_ok_and(|found: PathBuf| found.as_os_str().as_bytes() == text)
-}
-
-/// Whether the present user may write to the file.
-fn may_write(path: &Path) -> bool {
-    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
 }

@@ -85,14 +85,6 @@ pub fn is_timeless(tool: u8, words: &[OsString]) -> bool {
     !is_asked && BUILDERS.get(usize::from(tool)).is_some_and(|row| row.is_timeless)
 }
 
-/// The beginning of the name of the directory that this tool gives the mode which the umask leaves of 0777: pytest makes its cache
-/// so. It asks for the umask for nothing else; code of the project that runs in it may.
-#[must_use]
-pub fn made_by_umask(tool: u8) -> Option<&'static str> {
-    let row = BUILDERS.get(usize::from(tool))?;
-    row.programs.contains(&"pytest").then_some("pytest-cache-files-")
-}
-
 /// Names that esbuild looks for in the directories above its input, which it lists.
 pub const SOUGHT_ABOVE: &[&str] = &[
     "package.json",

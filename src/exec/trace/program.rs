@@ -145,8 +145,8 @@ pub struct Nature {
     pub removes_trees: bool,
     /// It always sets the same modes.
     pub asks_literally: bool,
-    /// It gives what it made all rights that the umask leaves, where the name begins like this: a linker its output.
-    pub sets_by_umask: Option<&'static str>,
+    /// It makes its output executable as the umask allows.
+    pub is_linker: bool,
     /// It opens a file that it is about to remove, and does not read it.
     pub opens_what_it_removes: bool,
     /// It sets only modes that it takes from the files that it works on.

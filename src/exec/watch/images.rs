@@ -53,7 +53,7 @@ impl Images {
             removes_trees: false,
             cuts_by_size: false,
             asks_literally: false,
-            sets_by_umask: None,
+            is_linker: false,
             opens_what_it_removes: false,
             copies_modes: false,
         };

@@ -83,10 +83,10 @@ impl Modes {
     pub(super) fn set(&mut self, path: &[u8], mode: u32, nature: &Nature) {
         let mode = mode & 0o7777;
         let given = match self.given.get(path) {
-            Some(ModeGiven::Asked(_) | ModeGiven::Literal(_))
-                if mode == 0o777 & !umask() && sets_by_umask(nature, path) =>
+            Some(ModeGiven::Asked(asked) | ModeGiven::Literal(asked))
+                if nature.is_linker && mode == 0o777 & !umask() =>
             {
-                ModeGiven::Asked(0o777)
+                ModeGiven::Asked(asked | 0o111)
             }
             _ if nature.copies_modes => ModeGiven::Copied,
             _ => ModeGiven::Set { mode, is_computed: !nature.names_modes },
@@ -138,12 +138,6 @@ impl Modes {
     }
 }
 
-/// Whether a program of this nature gives what is at `path` all rights that the umask leaves.
-fn sets_by_umask(nature: &Nature, path: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    nature.sets_by_umask.is_some_and(|start| name.starts_with(start.as_bytes()))
-}
-
 /// How what got its bits in one place has them in another.
 fn elsewhere(given: ModeGiven) -> ModeGiven {
     if matches!(given, ModeGiven::Kept { .. }) { ModeGiven::Moved } else { given }
@@ -181,7 +175,7 @@ mod tests {
     fn a_linker_asks_for_what_the_umask_leaves() {
         let mut modes = Modes::default();
         modes.created(b"/x", creating(0o666, umask()));
-        modes.set(b"/x", 0o777 & !umask(), &Nature { sets_by_umask: Some(""), ..Nature::default() });
+        modes.set(b"/x", 0o777 & !umask(), &Nature { is_linker: true, ..Nature::default() });
         assert_eq!(modes.into_parts().into_values().next(), Some(ModeGiven::Asked(0o777)));
     }
 }

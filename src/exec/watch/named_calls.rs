@@ -137,11 +137,11 @@ fn real_name(
     }
     let Place::Path(named) = behind(stopped, observer, tid, number)? else { return Ok(()) };
     if !observer.is_known(&named.path) && !observer.is_own(&named.path) {
-        let names = observer.opened_names_of(&named.path);
-        if names.is_empty() {
+        let opened = observer.opened_names_of(&named.path);
+        if opened.is_empty() {
             return Err(Unknown::Hole("the real path of an open file".to_owned()));
         }
-        for path in names {
+        for path in opened {
             observer.look_along(&Named { path, as_directory: false }, 1);
         }
     }

@@ -17,8 +17,9 @@ impl Observer<'_> {
         let mut names = self.trace.programs.iter().filter_map(|program| program.file_name());
         !(access.read || access.changed || access.opened || access.times_shown || access.mode_shown)
             && self.asked == Shows::Nothing
-            && names.all(|name| interpreters::is_one(name) || interpreters::is_shell(name) || name == "env")
+            && names.all(|name| interpreters::is_one(name) && !interpreters::is_shell(name))
             && !self.names_sizes()
+            && !self.code_compares_times()
     }
 
     /// Observes the content part of git's index, or the whole file if its format is unknown.

@@ -9,6 +9,7 @@ use crate::profiles::builders::SOUGHT_ABOVE;
 use crate::record::{Evidence, FileState, Names, Observation, Timestamp};
 use std::ffi::OsString;
 use std::fs;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::path::Path;
 
 /// The kind of a directory entry, by its mode.
@@ -36,7 +37,7 @@ impl Observer<'_> {
             return self.searched(path, importer);
         }
         let root = self.run.places.root.as_path();
-        if !access.listed_for_more && root.starts_with(path) && path != root {
+        if !access.listed_for_more && root.starts_with(path) && path != root && !self.is_used_above(path) {
             return SOUGHT_ABOVE.iter().try_for_each(|name| self.sought_above(&path.join(name)));
         }
         let taken = self.watcher.listings.get(path);
@@ -61,6 +62,19 @@ impl Observer<'_> {
             if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
         self.observe(Observation::Entries { path: stored, aside, digest }, evidence);
         Ok(())
+    }
+
+    /// Whether the run used something directly in a directory above the root, other than settings, packages and the way to the root:
+    /// code that imports it may find it by several names.
+    fn is_used_above(&self, directory: &Path) -> bool {
+        let root = self.run.places.root.as_path();
+        let below = self.trace.accesses.range::<Path, _>((Excluded(directory), Unbounded));
+        let below = below.take_while(|(path, _)| path.starts_with(directory));
+        let used = below.filter(|(_, access)| access.read || access.opened || access.listed);
+        used.filter(|(path, _)| path.parent() == Some(directory)).any(|(path, _)| {
+            !root.starts_with(path)
+                && !SOUGHT_ABOVE.iter().any(|name| path.file_name().is_some_and(|own| own == *name))
+        })
     }
 
     /// Observes whether settings or packages are at `path`. A program that found them there has opened them, so they were not there

@@ -13,8 +13,27 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Names in code that takes modification times of files.
-const TAKES_TIMES: &[&str] = &["mtime", "file.info", " -nt ", " -ot ", " -M "];
+/// Names in code that may take modification times of files, among all that is known of them.
+const TAKES_TIMES: &[&str] = &[
+    "mtime",
+    "ctime",
+    "newer",
+    "stat(",
+    "lstat",
+    "fstat",
+    "statSync",
+    "os.stat",
+    "posix",
+    "import stat",
+    ".stat,",
+    "file.info",
+    "filecmp",
+    "dircmp",
+    "-nt ",
+    "-ot ",
+    "-M ",
+    "-M$",
+];
 
 /// A file of the project's code.
 #[derive(Debug)]
@@ -83,7 +102,7 @@ impl Observer<'_> {
 
     /// Whether code of the project may compare times of files in the process of a tool that does not.
     pub(super) fn code_compares_times(&self) -> bool {
-        self.code_says(&|text| mentions(text, TAKES_TIMES) || takes_whole(text))
+        self.code_says(&|text| mentions(text, TAKES_TIMES))
     }
 
     /// Whether code of the project asks for sizes of files.

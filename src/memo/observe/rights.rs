@@ -231,7 +231,7 @@ impl Observer<'_> {
         let before = self.watcher.before.get(path).and_then(|before| before.evidence);
         let is_file = |evidence: &Evidence| evidence.mode & libc::S_IFMT == libc::S_IFREG;
         access.changed
-            && access.first_change == FirstChange::InPlace
+            && matches!(access.first_change, FirstChange::InPlace | FirstChange::Appended)
             && !(access.altered || access.given_up || access.changed_otherwise)
             && before.is_some_and(|before| is_file(&before))
             && present(path).is_ok_and(|now| !differs(before.as_ref(), now.as_ref()))

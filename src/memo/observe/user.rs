@@ -25,8 +25,7 @@ impl Observer<'_> {
         let any_of = |names: &[&str]| {
             trace.programs.iter().filter_map(|program| program.file_name()).any(|name| named(name, names))
         };
-        let code_asks = || self.watcher.asks_umask && self.names("umask");
-        self.observed.umask_counts |= trace.umask_used || shows_own || code_asks();
+        self.observed.umask_counts |= trace.umask_used || shows_own;
         self.observed.user_counts = is_refused
             || shows_own
             || trace.owners_set

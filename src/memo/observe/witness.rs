@@ -85,8 +85,6 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) made: Made,
     /// Whether a tool ran that never decides by which of two files is newer.
     pub(super) has_timeless: bool,
-    /// Whether a tool ran that asks for the umask for its own purposes.
-    pub(super) asks_umask: bool,
     /// Tables of the system, as they were at the first look.
     pub(super) system: BTreeMap<PathBuf, Vec<u8>>,
 }
@@ -119,7 +117,6 @@ impl<'a> Watcher<'a> {
             background: Background::default(),
             made: Made::default(),
             has_timeless: false,
-            asks_umask: false,
             system: BTreeMap::new(),
         }
     }

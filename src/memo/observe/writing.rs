@@ -247,9 +247,9 @@ impl Observer<'_> {
 
     /// Whether the directories in which the run tried something allowed it.
     pub(super) fn refusing(&mut self) -> Result<(), NotKept> {
-        let tried: BTreeSet<PathBuf> =
-            std::mem::take(&mut self.refusing).into_iter().chain(self.allowing.iter().cloned()).collect();
-        for directory in tried {
+        // It counts whether the present user may change their entries.
+        self.allowing.append(&mut self.refusing);
+        for directory in self.allowing.clone() {
             let is_changed = self.trace.accesses.get(&directory).is_some_and(|access| access.changed);
             let is_product = self.scope.relative(&directory).is_some_and(|relative| {
                 self.observed.products.iter().any(|product| product.path == relative)

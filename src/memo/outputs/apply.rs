@@ -10,9 +10,10 @@ use crate::digest::BlobId;
 use crate::memo::attributes::{set_lists, set_own};
 use crate::record::{OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::BlobStore;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, RenameFlags, Stat};
 use rustix::fs::{
-    chownat, fchmod, fstat, futimens, linkat, mkdirat, openat, renameat, renameat_with, unlinkat, utimensat,
+    accessat, chownat, fchmod, fstat, futimens, linkat, mkdirat, openat, renameat, renameat_with, unlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -54,6 +55,7 @@ impl Apply<'_> {
             let content = entry.kind.stored().filter(|_| is_added);
             added.push(content.map(|content| self.whole(content.blob)).transpose()?);
         }
+        self.may_become_visible(beneath, steps)?;
         // Everything is verified. Now it becomes visible: first removals, from the leaves up, then new entries.
         for (entry, step) in self.work(steps).rev() {
             if let Step::Remove { aside, directory } = step {
@@ -94,6 +96,25 @@ impl Apply<'_> {
                 self.append(beneath, entry, &added, *time)?;
             }
         }
+        Ok(())
+    }
+
+    /// Checks that the user may change the entries of every directory in which something will appear or go. Otherwise the command
+    /// would run on half of the outputs.
+    fn may_become_visible(&self, beneath: &mut Beneath, steps: &[Step]) -> Result<(), RestoreError> {
+        for (entry, step) in self.work(steps) {
+            let what = match step {
+                Step::Write { .. } => "create",
+                Step::Remove { .. } => "remove",
+                _ => continue,
+            };
+            // Directories that are missing will be ours.
+            let Ok(place) = beneath.place(&entry.path, false) else { continue };
+            let rights = Access::WRITE_OK | Access::EXEC_OK;
+            accessat(place.directory(), ".", rights, AtFlags::EACCESS)
+                .map_err(|errno| blocked(what, &self.shown(entry), errno))?;
+        }
+        beneath.forget();
         Ok(())
     }
 

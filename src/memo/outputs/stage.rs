@@ -45,11 +45,10 @@ impl<'a> Stage<'a> {
         Self { parent, opened: None, noted_in: None, note: None, count: 0, buffer: Vec::new() }
     }
 
-    /// Stages in the store's `tmp` if it is on the root's file system, otherwise in the root itself.
+    /// Stages in the store's `tmp` if files can be moved from there to the root, otherwise in the root itself.
     pub(super) fn new(root: &Path, workspace: Workspace<'a>) -> Self {
-        let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
         let inside = workspace.temporary();
-        let together = device(&inside).is_some() && device(&inside) == device(root);
+        let together = mount(&inside).is_some() && mount(&inside) == mount(root);
         let noted_in = (!together).then_some(workspace);
         Self { noted_in, ..Self::inside(if together { &inside } else { root }) }
     }
@@ -154,6 +153,27 @@ impl<'a> Stage<'a> {
 /// The error for an entry that is not a file.
 pub(super) fn not_a_file() -> Error {
     Error::usage("it is not a file")
+}
+
+/// The file system of a path, and where it is mounted: nothing can be moved between two mounts of one file system.
+#[cfg(target_os = "linux")]
+fn mount(path: &Path) -> Option<(u64, u64)> {
+    use rustix::fs::{StatxFlags, makedev, statx};
+    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS | StatxFlags::MNT_ID);
+    match found {
+        Ok(found) => {
+            // Kernels before 5.8 do not tell.
+            let is_told = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID);
+            let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+            Some((device, if is_told { found.stx_mnt_id } else { 0 }))
+        }
+        Err(_) => std::fs::metadata(path).map(|metadata| (metadata.dev(), 0)).ok(),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mount(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).map(|metadata| (metadata.dev(), 0)).ok()
 }
 
 /// The second copy of a file that has just been received, under a name in the staging directory. `None` where there is none, or

@@ -4,7 +4,7 @@ use super::Watcher;
 use crate::exec::{Image, Nature, Shows};
 use crate::hash::interpreters;
 use crate::memo::observe::{image, made, python_process, rights, system};
-use crate::profiles::builders::{builder, is_timeless, made_by_umask, seeks_settings};
+use crate::profiles::builders::{builder, is_timeless, seeks_settings};
 use crate::profiles::linkers::opens_what_it_removes;
 use crate::profiles::state::keeps;
 
@@ -20,8 +20,6 @@ impl Watcher<'_> {
         let builder = builder(image.program, image.words);
         let is_timeless = builder.is_some_and(|tool| is_timeless(tool, image.words));
         self.has_timeless |= is_timeless;
-        let by_umask = builder.and_then(made_by_umask);
-        self.asks_umask |= by_umask.is_some();
         let compares_times = if is_timeless {
             None
         } else {
@@ -38,14 +36,14 @@ impl Watcher<'_> {
             compares_times,
             reads_code: made::reads_code(image),
             looks_up: system::looks_up(image, self.circumstances),
-            uses_umask: by_umask.is_none() && rights::uses_umask(image),
+            uses_umask: rights::uses_umask(image),
             names_modes: rights::names_modes(image),
             seeks_settings: seeks_settings(image.program),
             accepts_directories: rights::accepts_directories(image),
             removes_trees: rights::removes_trees(image),
             cuts_by_size: rights::cuts_by_size(image),
             asks_literally: rights::asks_literally(image),
-            sets_by_umask: if rights::is_linker(image) { Some("") } else { by_umask },
+            is_linker: rights::is_linker(image),
             opens_what_it_removes: opens_what_it_removes(image.program),
             copies_modes: rights::copies_modes(image),
             enters: image::enters(image),
