@@ -201,7 +201,9 @@ class Trial:
         before = snapshot(place.root, with_git=True)
         edit = self.command.edit
         if isinstance(edit, str):
-            done = place.call(self.settings, ["sh", "-e", "-c", edit], {**GIT, **self.env(place)})
+            # Bytecode would stay where the change is taken back.
+            quiet = {**GIT, "PYTHONDONTWRITEBYTECODE": "1"}
+            done = place.call(self.settings, ["sh", "-e", "-c", edit], {**quiet, **self.env(place)})
             if done.status:
                 raise Skipped(f"its change fails: {done.stderr.decode(errors='replace').strip()[-200:]}")
         else:

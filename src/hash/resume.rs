@@ -73,8 +73,8 @@ const TEXTS: &[&str] = &[
 ];
 /// Suffixes of code files.
 const CODE: &[&str] = &[
-    "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "sh", "bash", "pl", "pm", "rb", "R", "r",
-    "lua", "php", "mk",
+    "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "sh", "bash", "pl", "pm", "t", "rb", "R",
+    "r", "lua", "php", "mk",
 ];
 /// Directories of packages: what is in them is not code of the project.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".venv", "venv"];

@@ -55,7 +55,11 @@ impl Observer<'_> {
     /// in Perl also times. The function's own code is known by [`super::asks::asked_by`].
     pub(super) fn asked_by_scripts(&self) -> Shows {
         let programs = programs::names(self.trace);
-        let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
+        // Interpreters that scripts name in their first line are executed, too.
+        let executed = self.trace.accesses.iter().filter(|(_, access)| access.executed);
+        let executed = executed.filter_map(|(path, _)| path.file_name());
+        let names: BTreeSet<&[u8]> =
+            programs.iter().map(std::ffi::OsString::as_os_str).chain(executed).map(OsStr::as_bytes).collect();
         let is_own = |path: &Path| self.run.captured.sources.iter().any(|source| source.absolute == path);
         let asked = self.code_read().filter(|code| !is_own(&code.path)).map(|code| {
             let text = code.text.as_deref();

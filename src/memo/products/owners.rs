@@ -47,9 +47,10 @@ impl Check<'_> {
     /// Whether the command could do to the present file or link what it did: write in place, set attributes, or replace it in its
     /// directory. A hit that finds nothing to do would hide that it could not.
     pub(super) fn may_make_again(&self, product: &Product, path: &Path, now: &Metadata) -> bool {
-        // Many programs look at the mode, also where root runs them.
-        let was_writable = self.mode(product).is_none_or(|mode| mode & 0o200 != 0);
-        if now.is_file() && was_writable && now.mode() & 0o200 == 0 {
+        // Programs may look at the mode of what they replace, also where root runs them.
+        let may_look = product.class == ProductClass::Looked || !product.in_place;
+        let was_writable = self.mode(product).is_some_and(|mode| mode & 0o200 != 0);
+        if may_look && now.is_file() && was_writable && now.mode() & 0o200 == 0 {
             return false;
         }
         if rustix::process::geteuid().is_root() || now.is_dir() {
