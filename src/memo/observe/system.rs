@@ -201,7 +201,13 @@ impl Observer<'_> {
                 None => self.watcher.first(path).is_some(),
             };
             if was_there && found.iter().all(Result::is_err) {
-                return None;
+                // What the run removed had an owner, too.
+                let before = self.watcher.before.get(path).and_then(|before| before.owner);
+                match before {
+                    Some((user, group)) => ids.extend([user, group]),
+                    None if self.aside.has(path) => {}
+                    None => return None,
+                }
             }
             for found in found.into_iter().flatten() {
                 ids.extend([found.uid(), found.gid()]);
