@@ -79,7 +79,7 @@ pub const ASKS_ROOT: &[&str] = &[
 /// Programs that look for settings in the home directory that the table of users contains, whatever HOME is: the names of these
 /// files.
 pub const SETTINGS_IN_HOME: &[(&str, &str)] = &[("sqlite3", ".sqliterc")];
-/// Programs that look nobody up.
+/// Programs that read neither table of users and groups.
 pub const NO_LOOK_UP: &[&str] =
     &["sh", "dash", "cat", "rm", "printf", "echo", "head", "tail", "wc", "diff", "cmp"];
 /// Programs that look up only the owners of files that they show.

@@ -71,7 +71,7 @@ impl Observer<'_> {
             // The change may have been refused.
             let tried = match access.first_change {
                 _ if before.evidence.is_some() => &mut self.refusing,
-                // Whoever may change the entries of the directory may do this; root alone may make some other things.
+                // The right to change the entries of the directory is enough to make a file. Devices, for example, only root makes.
                 FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended => &mut self.allowing,
                 _ => &mut self.passing,
             };

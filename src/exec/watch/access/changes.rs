@@ -137,7 +137,7 @@ impl Observer<'_> {
     pub(in crate::exec::watch) fn may_be_opened_to_remove(&mut self, path: &[u8]) {
         let opener = self.called_by();
         if !self.opened_to_remove.is_empty() {
-            // Whoever opens it reads it.
+            // Opened again, by any thread, it may be read.
             self.opened_to_remove.retain(|thread, (opened, ..)| *thread != opener && opened != path);
         }
         if self.caller().opens_what_it_removes {
