@@ -287,26 +287,28 @@ impl Finder<'_> {
         })
     }
 
-    /// Whether settings, not the arguments of a process, make the run use results of earlier runs.
     fn minds_results(&mut self, run: &Run<'_>) -> bool {
         let trace = self.trace;
-        *self.minds_results.get_or_insert_with(|| {
-            let variables = run.captured.environment.iter();
-            let by_variable = variables
-                .filter(|(name, _)| name == "PYTEST_ADDOPTS")
-                .any(|(_, value)| asks_earlier_results(value.as_bytes()));
-            let is_setting = |path: &&PathBuf| {
-                let name = path.file_name().and_then(OsStr::to_str);
-                name.is_some_and(|name| TEST_SETTINGS.contains(&name)) && path.starts_with(&run.places.root)
-            };
-            let read = trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path);
-            by_variable
-                || read.filter(is_setting).any(|path| {
-                    // A file that cannot be read may say anything.
-                    fs::read(path).map_or(true, |text| asks_earlier_results(&text))
-                })
-        })
+        *self.minds_results.get_or_insert_with(|| settings_mind_results(run, trace))
     }
+}
+
+/// Whether settings, not the arguments of a process, make the run use results of earlier runs, or put new files first.
+pub(super) fn settings_mind_results(run: &Run<'_>, trace: &Trace) -> bool {
+    let variables = run.captured.environment.iter();
+    let by_variable = variables
+        .filter(|(name, _)| name == "PYTEST_ADDOPTS")
+        .any(|(_, value)| asks_earlier_results(value.as_bytes()));
+    let is_setting = |path: &&PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str);
+        name.is_some_and(|name| TEST_SETTINGS.contains(&name)) && path.starts_with(&run.places.root)
+    };
+    let read = trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path);
+    by_variable
+        || read.filter(is_setting).any(|path| {
+            // A file that cannot be read may say anything.
+            fs::read(path).map_or(true, |text| asks_earlier_results(&text))
+        })
 }
 
 /// Whether the run loaded the module by which bytecode is compiled on purpose.

@@ -1,5 +1,6 @@
 //! The order of modification times, for `make` and similar programs.
 
+use super::aside::settings_mind_results;
 use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, evidence};
 use crate::exec::{Access, Shows, Trace};
@@ -125,6 +126,13 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// Whether settings may make a test runner put new files first: `addopts = --nf` of pytest, `--state=new` in prove's file.
+    fn settings_compare_times(&self) -> bool {
+        let reads =
+            |name: &str| self.trace.accesses.iter().any(|(path, access)| access.read && path.ends_with(name));
+        reads(".proverc") || settings_mind_results(self.run, self.trace)
+    }
+
     /// Whether cmake ran code that may decide by times.
     fn cmake_asks(&self) -> bool {
         let is_cmake = |program: &PathBuf| program.file_name().is_some_and(|name| name == "cmake");
@@ -234,7 +242,7 @@ impl Observer<'_> {
         let is_named = NAMES_ORDER.iter().any(|name| says(self.run, name))
             || says_order(self.run)
             || self.cmake_asks()
-            || (self.watcher.has_timeless && self.code_compares_times());
+            || (self.watcher.has_timeless && (self.code_compares_times() || self.settings_compare_times()));
         let mut timed = std::mem::take(&mut self.timed);
         // The run itself made such a directory newer: ninja looks at those of its outputs.
         timed.retain(|timed| timed.is_file || !self.obeying.contains(&timed.path));
