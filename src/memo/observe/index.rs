@@ -19,7 +19,13 @@ impl Observer<'_> {
             && self.asked == Shows::Nothing
             && names.all(|name| interpreters::is_one(name) && !interpreters::is_shell(name))
             && !self.names_sizes()
-            && !self.code_compares_times()
+    }
+
+    /// Observes the content part of git's index, which was only looked at; its time counts like that of any other file.
+    pub(super) fn walked_past_index(&mut self, path: &Path) -> Result<(), NotKept> {
+        let (state, evidence) = look::state(path, true);
+        self.looked_at_file(path, &state, evidence);
+        self.index(path)
     }
 
     /// Observes the content part of git's index, or the whole file if its format is unknown.

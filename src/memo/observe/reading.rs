@@ -83,10 +83,11 @@ impl Observer<'_> {
                 }
             }
             let is_of_git = access.strangers & GIT_INDEX == 0 && access.read;
-            if is_index(path)
-                && (is_of_git || self.is_walked_past(*access))
-                && (!access.changed || self.only_read(path))
-            {
+            if is_index(path) && self.is_walked_past(*access) {
+                self.walked_past_index(path)?;
+                continue;
+            }
+            if is_index(path) && is_of_git && (!access.changed || self.only_read(path)) {
                 self.index(path)?;
                 continue;
             }
@@ -257,7 +258,7 @@ impl Observer<'_> {
     }
 
     /// The order of the times of regular files inside the root counts if the run looked at them.
-    fn looked_at_file(&mut self, path: &Path, state: &FileState, evidence: Option<Evidence>) {
+    pub(super) fn looked_at_file(&mut self, path: &Path, state: &FileState, evidence: Option<Evidence>) {
         let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
         let is_directory = matches!(state, FileState::Directory { .. });
         // The time of a directory changes when the run creates files in it.
