@@ -232,7 +232,7 @@ struct Observer<'a> {
     makefiles: OnceCell<Targets>,
     /// Digests of files that were learned before.
     memory: FileMemory<'a>,
-    /// Which attributes of files the function's own code asks for; modes also where a script of the project does.
+    /// Which attributes of files the function's own code asks for; those that scripts of the project ask for, too.
     asked: Shows,
     /// Tables of the system of which a part counts.
     tables: BTreeSet<PathBuf>,

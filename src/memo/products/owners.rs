@@ -49,8 +49,8 @@ impl Check<'_> {
     pub(super) fn may_make_again(&self, product: &Product, path: &Path, now: &Metadata) -> bool {
         // Programs may look at the mode of what they replace, also where root runs them.
         let may_look = product.class == ProductClass::Looked || !product.in_place;
-        let was_writable = self.mode(product).is_some_and(|mode| mode & 0o200 != 0);
-        if may_look && now.is_file() && was_writable && now.mode() & 0o200 == 0 {
+        let was_writable = || self.mode(product).is_some_and(|mode| mode & 0o200 != 0);
+        if may_look && now.is_file() && now.mode() & 0o200 == 0 && was_writable() {
             return false;
         }
         if rustix::process::geteuid().is_root() || now.is_dir() {
