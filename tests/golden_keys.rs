@@ -9,7 +9,7 @@ use cashet::record::{Places, StoredPath};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn digest(text: &str) -> Digest {
     Digest::of(text.as_bytes())
@@ -78,10 +78,12 @@ fn digests_of_variables_are_what_they_were() {
     let secret = [7; 32];
     let environment =
         [("B", "2"), ("A_TOKEN", "1")].map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let places = Places { root: PathBuf::from("/w/p"), home: None };
     let found = [
-        variable_digest(b"LANG", b"C.UTF-8", &secret),
-        variable_digest(b"A_TOKEN", b"1", &secret),
-        environment_digest(&environment, &secret),
+        variable_digest(b"LANG", b"C.UTF-8", &places, &secret),
+        variable_digest(b"A_TOKEN", b"1", &places, &secret),
+        environment_digest(&environment, &places, &secret),
+        variable_digest(b"PYTHONPATH", b"/w/p/src:/w/p/lib", &places, &secret),
     ];
     assert_eq!(
         found.map(Digest::to_hex),
@@ -89,6 +91,7 @@ fn digests_of_variables_are_what_they_were() {
             "8e8e2146aaf0c0424bea545426df4dd9416e1ce492e6e8e9c437f0b737aae0cf",
             "72ef4a138584787291698b9bb4dfb86c58b5a57ae822fcb5ccdf536e6d62f632",
             "735b5e3c5e67de6f0b3963bd51e3f63d2088e9a7e5c5e9ba635774cebcbd1b83",
+            "fb2a7eaa87f74b8996610cb9e006e623f8f169d0c24874f2837b6de20fc1e261",
         ]
     );
 }

@@ -5,16 +5,19 @@
 pub(crate) mod composed;
 mod lists;
 mod mentioned;
+mod relative;
 
 use super::entry::LanguageKind;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::Encoder;
+use crate::record::Places;
 use lists::{
     ALWAYS, BATCH_MARKS, BATCH_RUNS, CI_RUN_PATTERNS, CI_RUNS, DEVICES, ESSENTIAL, JAVASCRIPT, JOB_PATTERNS,
     LUA, PERL, PYTHON, R, RUBY, SESSION, SESSION_PATTERNS, SHELL, TOOLS,
 };
 pub(super) use mentioned::mentioned;
 pub(crate) use mentioned::takes_all;
+use relative::relative;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -124,21 +127,33 @@ pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, 
     Some(joined.map_or(Cow::Borrowed(first.as_os_str()), |bytes| Cow::Owned(OsString::from_vec(bytes))))
 }
 
-/// The digest of a variable's value. Where the name or the value looks like a secret, the digest is keyed with `secret`, so
-/// that guessed values cannot be checked against it without the store.
+/// The digest of a variable's value. Paths below the root are relative to it. Where the name or the value looks like a secret,
+/// the digest is keyed with `secret`, so that guessed values cannot be checked against it without the store.
 #[must_use]
-pub fn variable_digest(name: &[u8], value: &[u8], secret: &[u8; DIGEST_LENGTH]) -> Digest {
-    variable_digest_by(name, value, &|| *secret)
+pub fn variable_digest(name: &[u8], value: &[u8], places: &Places, secret: &[u8; DIGEST_LENGTH]) -> Digest {
+    variable_digest_by(name, value, places, &|| *secret)
 }
 
 /// Like [`variable_digest`], with a secret that is loaded only where it is needed.
 pub(super) fn variable_digest_by(
     name: &[u8],
     value: &[u8],
+    places: &Places,
     secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
 ) -> Digest {
     let mut encoder = Encoder::new();
-    encoder.bytes(name).bytes(&decisive(name, value));
+    let decisive = decisive(name, value);
+    match relative(&decisive, &places.root) {
+        None => {
+            encoder.bytes(name).bytes(&decisive);
+        }
+        Some(relative) => {
+            encoder.bytes(name).bytes(&relative.rest);
+            for offset in relative.offsets {
+                encoder.length(offset);
+            }
+        }
+    }
     let bytes = encoder.finish();
     if looks_secret(name, value) { Digest::keyed(&secret(), &bytes) } else { Digest::of(&bytes) }
 }
@@ -157,10 +172,14 @@ fn decisive<'a>(name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
 
 /// The digest of a whole environment, independent of its order.
 #[must_use]
-pub fn environment_digest(environment: &Environment, secret: &[u8; DIGEST_LENGTH]) -> Digest {
+pub fn environment_digest(
+    environment: &Environment,
+    places: &Places,
+    secret: &[u8; DIGEST_LENGTH],
+) -> Digest {
     let mut pairs: Vec<(&[u8], Digest)> = environment
         .iter()
-        .map(|(name, value)| (name.as_bytes(), variable_digest(name.as_bytes(), value.as_bytes(), secret)))
+        .map(|(name, value)| (name.as_bytes(), variable_digest(name.as_bytes(), value.as_bytes(), places, secret)))
         .collect();
     pairs.sort_by_key(|(name, _)| *name);
     let mut encoder = Encoder::new();

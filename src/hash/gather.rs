@@ -65,13 +65,13 @@ pub(super) fn gather(
             continue;
         }
         let value = match value {
-            Some(value) => Value::Digest(variable_digest(&name, value.as_bytes(), secret)),
+            Some(value) => Value::Digest(variable_digest(&name, value.as_bytes(), &request.places, secret)),
             None => Value::Absent,
         };
         gathering.manifest.set(Part::Variable(name.into_owned()), value);
     }
     if let Some(place) = request.logical_directory().filter(|_| !request.ignored.variable(b"PWD")) {
-        let value = variable_digest(b"PWD", place.as_bytes(), secret);
+        let value = variable_digest(b"PWD", place.as_bytes(), &request.places, secret);
         gathering.manifest.set(Part::Variable(b"PWD".to_vec()), Value::Digest(value));
     }
     let Gathering { manifest, loaded, left_out, .. } = gathering;

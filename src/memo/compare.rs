@@ -176,7 +176,7 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         Observation::Variable { name, .. } => {
             let value = environment::lookup(present.environment, OsStr::from_bytes(name));
             let value =
-                value.map(|value| environment::variable_digest(name, value.as_bytes(), &(present.secret)()));
+                value.map(|value| environment::variable_digest(name, value.as_bytes(), present.places, &(present.secret)()));
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
         Observation::Umask(_) | Observation::UmaskAtLeast(_) => {

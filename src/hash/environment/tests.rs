@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn places() -> Places {
+    Places { root: "/w/p".into(), home: None }
+}
+
 fn environment(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
@@ -56,23 +60,23 @@ fn unset_differs_from_empty_and_all_values_of_a_name_count() {
 fn digests_of_secrets_need_the_key_and_others_do_not() {
     let (one, other) = ([1; 32], [2; 32]);
     for (name, value) in [("API_TOKEN", "x"), ("aws_secret_access_key", "x"), ("DB", "pg://u:p@host/db")] {
-        let digest = |key| variable_digest(name.as_bytes(), value.as_bytes(), key);
+        let digest = |key| variable_digest(name.as_bytes(), value.as_bytes(), &places(), key);
         assert_ne!(digest(&one), digest(&other), "{name}");
     }
     for (name, value) in [("LANG", "C"), ("DB", "pg://host/db@x")] {
-        let digest = |key| variable_digest(name.as_bytes(), value.as_bytes(), key);
+        let digest = |key| variable_digest(name.as_bytes(), value.as_bytes(), &places(), key);
         assert_eq!(digest(&one), digest(&other), "{name}");
     }
-    assert_ne!(variable_digest(b"A", b"BC", &one), variable_digest(b"AB", b"C", &one));
+    assert_ne!(variable_digest(b"A", b"BC", &places(), &one), variable_digest(b"AB", b"C", &places(), &one));
 }
 
 #[test]
 fn the_whole_environment_counts_without_its_order() {
     let key = [0; 32];
-    let first = environment_digest(&environment(&[("A", "1"), ("B", "2")]), &key);
-    assert_eq!(first, environment_digest(&environment(&[("B", "2"), ("A", "1")]), &key));
-    assert_ne!(first, environment_digest(&environment(&[("A", "1"), ("B", "3")]), &key));
-    assert_ne!(first, environment_digest(&environment(&[("A", "1")]), &key));
+    let first = environment_digest(&environment(&[("A", "1"), ("B", "2")]), &places(), &key);
+    assert_eq!(first, environment_digest(&environment(&[("B", "2"), ("A", "1")]), &places(), &key));
+    assert_ne!(first, environment_digest(&environment(&[("A", "1"), ("B", "3")]), &places(), &key));
+    assert_ne!(first, environment_digest(&environment(&[("A", "1")]), &places(), &key));
 }
 
 #[test]

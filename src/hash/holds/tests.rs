@@ -200,7 +200,7 @@ fn times_are_compared_by_order_or_exactly() {
 fn what_is_not_a_file_is_compared_with_the_present() {
     let root = places(Path::new("/r"));
     let environment = [(OsString::from("A"), OsString::from("1"))];
-    let digest = |value: &[u8]| Some(variable_digest(b"A", value, &[1; 32]));
+    let digest = |value: &[u8]| Some(variable_digest(b"A", value, &root, &[1; 32]));
     let variable = |name: &[u8], value| Observation::Variable { name: name.to_vec(), value };
     for (observation, expected) in [
         (variable(b"A", digest(b"1")), true),
@@ -208,8 +208,8 @@ fn what_is_not_a_file_is_compared_with_the_present() {
         (variable(b"A", None), false),
         (variable(b"B", None), true),
         (variable(b"B", digest(b"1")), false),
-        (Observation::Environment { digest: environment_digest(&environment, &[1; 32]) }, true),
-        (Observation::Environment { digest: environment_digest(&[], &[1; 32]) }, false),
+        (Observation::Environment { digest: environment_digest(&environment, &root, &[1; 32]) }, true),
+        (Observation::Environment { digest: environment_digest(&[], &root, &[1; 32]) }, false),
         (Observation::Umask(0o22), true),
         (Observation::Umask(0o77), false),
         (Observation::UmaskAtLeast(0o20), true),

@@ -118,7 +118,7 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
         }
         Observation::Variable { name, .. } => alone(variable(name, present)),
         Observation::Environment { .. } => alone(Observation::Environment {
-            digest: environment_digest(present.environment, &(present.secret)()),
+            digest: environment_digest(present.environment, present.places, &(present.secret)()),
         }),
         Observation::Umask(_) => alone(Observation::Umask(present.circumstances.umask())),
         Observation::UmaskAtLeast(_) => alone(Observation::UmaskAtLeast(present.circumstances.umask())),
@@ -144,7 +144,7 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
 /// The present value of a variable.
 pub(super) fn variable(name: &[u8], present: &Present<'_>) -> Observation {
     let value = environment::lookup(present.environment, OsStr::from_bytes(name));
-    let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), &(present.secret)()));
+    let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), present.places, &(present.secret)()));
     Observation::Variable { name: name.to_vec(), value }
 }
 

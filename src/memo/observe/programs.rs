@@ -18,7 +18,7 @@ const ASKS_FOR_ALL: &[&str] = &["which -a", "which --all", "type -a", "whereis",
 /// Observes where each name that was looked for on PATH leads now, or PATH itself if this is not enough.
 pub(super) fn observe(run: &Run<'_>, trace: &Trace) -> Vec<Observation> {
     let environment = &run.captured.environment;
-    let whole = || variable(environment, "PATH", &run.secret);
+    let whole = || variable(environment, "PATH", run.places, &run.secret);
     let Some(path) = environment::lookup(environment, OsStr::new("PATH")) else { return vec![whole()] };
     let places: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b':').collect();
     let directories: Vec<PathBuf> =

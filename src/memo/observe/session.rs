@@ -8,7 +8,7 @@ use super::{Observed, Run, programs};
 use crate::exec::Trace;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
-use crate::record::{Base, Observation};
+use crate::record::{Base, Observation, Places};
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -70,17 +70,18 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, aside: &Aside, observed: &mu
 pub(in crate::memo) fn variable(
     environment: &[(OsString, OsString)],
     name: &str,
+    places: &Places,
     secret: &[u8; 32],
 ) -> Observation {
     let value = environment::lookup(environment, OsStr::new(name));
-    let value = value.map(|value| environment::variable_digest(name.as_bytes(), value.as_bytes(), secret));
+    let value = value.map(|value| environment::variable_digest(name.as_bytes(), value.as_bytes(), places, secret));
     Observation::Variable { name: name.as_bytes().to_vec(), value }
 }
 
 fn add(run: &Run<'_>, name: &str, observed: &mut Observed) {
     let in_key = run.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
     if !in_key {
-        observed.observations.push((variable(&run.captured.environment, name, &run.secret), None));
+        observed.observations.push((variable(&run.captured.environment, name, run.places, &run.secret), None));
     }
 }
 

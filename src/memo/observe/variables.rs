@@ -36,14 +36,14 @@ pub(super) fn observe(
         || made.whole
         || code_takes_all(run, (trace, &programs), contents)
     {
-        let digest = environment::environment_digest(environment, &run.secret);
+        let digest = environment::environment_digest(environment, run.places, &run.secret);
         observed.observations.push((Observation::Environment { digest }, None));
         return;
     }
     for name in &trace.nested_variables {
         let known = run.captured.manifest.get(&Part::Variable(name.clone())).is_some();
         let value = environment::lookup(environment, OsStr::from_bytes(name));
-        let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), &run.secret));
+        let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), run.places, &run.secret));
         if !known && !run.captured.ignored.variable(name) {
             observed.observations.push((Observation::Variable { name: name.clone(), value }, None));
         }
@@ -71,7 +71,7 @@ pub(super) fn observe(
     for (name, value) in open {
         let name = name.as_bytes().to_vec();
         if found.contains(&name) {
-            let value = environment::variable_digest(&name, value.as_bytes(), &run.secret);
+            let value = environment::variable_digest(&name, value.as_bytes(), run.places, &run.secret);
             observed.observations.push((Observation::Variable { name, value: Some(value) }, None));
         } else if !environment::is_session(OsStr::from_bytes(&name)) {
             observed.irrelevant_env.push(name);
@@ -80,7 +80,7 @@ pub(super) fn observe(
     let mut unset = named_by_project(run, &files, observed);
     for name in programs.iter().flat_map(|program| environment::asked_by_tool(program.as_bytes())) {
         let known = run.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
-        let variable = session::variable(environment, name, &run.secret);
+        let variable = session::variable(environment, name, run.places, &run.secret);
         match variable {
             Observation::Variable { value: None, name } => unset.extend(Some(name).filter(|_| !known)),
             _ if known || observed.observations.iter().any(|(seen, _)| *seen == variable) => {}
@@ -114,7 +114,7 @@ fn named_by_project(
         search.search_seen_files(&files, run.recall).into_iter().partition(|name| is_set(name));
     for name in set {
         if let Ok(name) = std::str::from_utf8(&name) {
-            observed.observations.push((session::variable(environment, name, &run.secret), None));
+            observed.observations.push((session::variable(environment, name, run.places, &run.secret), None));
         }
     }
     unset
@@ -141,7 +141,7 @@ fn referred_to_by_own_code(
                 unset.insert(name.clone());
             }
             Some(value) if environment::is_session(text) => {
-                let value = environment::variable_digest(name, value.as_bytes(), &run.secret);
+                let value = environment::variable_digest(name, value.as_bytes(), run.places, &run.secret);
                 let variable = Observation::Variable { name: name.clone(), value: Some(value) };
                 observed.observations.push((variable, None));
             }
