@@ -179,7 +179,9 @@ pub fn environment_digest(
 ) -> Digest {
     let mut pairs: Vec<(&[u8], Digest)> = environment
         .iter()
-        .map(|(name, value)| (name.as_bytes(), variable_digest(name.as_bytes(), value.as_bytes(), places, secret)))
+        .map(|(name, value)| {
+            (name.as_bytes(), variable_digest(name.as_bytes(), value.as_bytes(), places, secret))
+        })
         .collect();
     pairs.sort_by_key(|(name, _)| *name);
     let mut encoder = Encoder::new();

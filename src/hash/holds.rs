@@ -171,12 +171,13 @@ fn again(then: &Observation, present: &Present<'_>) -> Option<Observation> {
         }
         Observation::Variable { name, .. } => {
             let value = lookup(present.environment, OsStr::from_bytes(name));
-            let value = value.map(|now| variable_digest_by(name, now.as_bytes(), present.places, present.secret));
+            let value =
+                value.map(|now| variable_digest_by(name, now.as_bytes(), present.places, present.secret));
             Observation::Variable { name: name.clone(), value }
         }
-        Observation::Environment { .. } => {
-            Observation::Environment { digest: environment_digest(present.environment, present.places, &(present.secret)()) }
-        }
+        Observation::Environment { .. } => Observation::Environment {
+            digest: environment_digest(present.environment, present.places, &(present.secret)()),
+        },
         Observation::Umask(_) => Observation::Umask(present.circumstances.umask()),
         Observation::Superuser(_) => Observation::Superuser(present.circumstances.is_superuser()),
         Observation::User { .. } => Observation::User { digest: present.circumstances.user() },

@@ -8,6 +8,7 @@
 //! counts as a word anywhere. A file that cannot be read counts as containing every name.
 
 mod archives;
+mod colors;
 mod little;
 mod many;
 mod rules;
@@ -16,9 +17,10 @@ mod searched;
 use super::both::both;
 use super::environment::{Weight, weight};
 use super::files::{WORTH_ALL_CORES, trusted};
-use crate::profiles::introductions::names_without_effect;
+use crate::profiles::introductions::Colors;
 use crate::record::{Evidence, Recall, Timestamp};
 use archives::is_archive;
+pub(crate) use colors::colors_of;
 use many::Finder;
 use rules::{BESIDE, Occurrence, Rules, is_system_library};
 use rustc_hash::FxHashSet;
@@ -60,6 +62,7 @@ pub struct NameSearch {
     weights: Vec<Weight>,
     /// The root of the project. Without it every file counts as part of the project.
     root: Option<PathBuf>,
+    colors: Colors,
     patterns: Vec<Vec<u8>>,
     meanings: Vec<Vec<Meaning>>,
     longest: usize,
@@ -102,13 +105,29 @@ impl NameSearch {
         let (patterns, meanings) = patterns.into_iter().unzip();
         let weights = names.iter().map(|name| weight(name)).collect();
         let (finder, without) = (OnceLock::new(), AtomicUsize::new(0));
-        Self { names, weights, root: None, patterns, meanings, longest, finder, without }
+        Self {
+            names,
+            weights,
+            root: None,
+            colors: Colors::wanted(),
+            patterns,
+            meanings,
+            longest,
+            finder,
+            without,
+        }
     }
 
     /// The same, where files of the project are those below `root` that are not installed packages.
     #[must_use]
     pub fn within(self, root: &Path) -> Self {
         Self { root: Some(root.to_path_buf()), ..self }
+    }
+
+    /// The same, where packages choose colors like this.
+    #[must_use]
+    pub fn with_colors(self, colors: Colors) -> Self {
+        Self { colors, ..self }
     }
 
     /// The names that occur in `bytes`, sorted. `system_library` marks machine code of a system library.
@@ -242,7 +261,7 @@ impl NameSearch {
         }
         merge(&mut found, &self.in_reader(&file, is_system_library(path), of_project));
         for (name, is) in self.names.iter().zip(&mut found) {
-            *is &= !names_without_effect(path, name);
+            *is &= !self.colors.are_without(path, name);
         }
         found
     }

@@ -10,7 +10,7 @@ use crate::hash::environment;
 use crate::hash::holds::{self, Present};
 use crate::hash::look;
 use crate::hash::modules::INLINE;
-use crate::hash::occurrence::NameSearch;
+use crate::hash::occurrence::{NameSearch, colors_of};
 use crate::record::{Coverage, FileState, Observation, Recall, StdinUse, StoredPath, questions};
 use crate::store::Candidate;
 use std::collections::BTreeSet;
@@ -138,8 +138,13 @@ pub(super) fn new_variables<'s>(
     let sources = sources.map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
     let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
-    let search = search.within(&present.places.root);
-    let mut found: BTreeSet<Vec<u8>> = search.search_files_remembered(&files, recall).into_iter().collect();
+    let root = present.places.root.as_path();
+    let files: Vec<_> = files.into_iter().map(|path| (path, None)).collect();
+    let had_terminal = candidate.commit.terminals != [None; 2];
+    let words = &candidate.commit.words;
+    let colors = colors_of((had_terminal, present.environment), words, (&files, root), recall);
+    let search = search.within(root).with_colors(colors);
+    let mut found: BTreeSet<Vec<u8>> = search.search_seen_files(&files, recall).into_iter().collect();
     if candidate
         .commit
         .observations
@@ -175,8 +180,9 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         Observation::State { path, follow, .. } => (then.clone(), state(path, *follow)),
         Observation::Variable { name, .. } => {
             let value = environment::lookup(present.environment, OsStr::from_bytes(name));
-            let value =
-                value.map(|value| environment::variable_digest(name, value.as_bytes(), present.places, &(present.secret)()));
+            let value = value.map(|value| {
+                environment::variable_digest(name, value.as_bytes(), present.places, &(present.secret)())
+            });
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
         Observation::Umask(_) | Observation::UmaskAtLeast(_) => {

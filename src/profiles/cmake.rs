@@ -3,7 +3,7 @@
 use memchr::memmem;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Options by which cmake does something else: it installs, runs scripts, or compares what a build has made.
 const OTHERWISE: &[&str] = &["-E", "-P", "--install", "--check-build-system", "--find-package", "--workflow"];
@@ -31,6 +31,16 @@ pub fn is_code(path: &Path) -> bool {
 pub fn is_own_module(path: &Path) -> bool {
     let names: Vec<&[u8]> = path.iter().map(OsStrExt::as_bytes).collect();
     names.windows(2).any(|pair| matches!(pair, [above, b"Modules"] if above.starts_with(b"cmake-")))
+}
+
+/// The list of the files whose times cmake compares before make builds, in the directory of the build.
+pub const CHECKED: &str = "CMakeFiles/Makefile.cmake";
+
+/// The files in this list, with the text of the list.
+pub fn checked(build: &Path, text: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let names = lines.filter_map(|line| line.strip_prefix(b"\"")?.strip_suffix(b"\""));
+    names.map(|name| build.join(OsStr::from_bytes(name)))
 }
 
 /// Whether code of cmake may decide by times.
@@ -68,6 +78,9 @@ mod tests {
         ] {
             assert_eq!(asks_for_times(text.as_bytes()), expected, "{text}");
         }
+        let list = b"set(CMAKE_MAKEFILE_DEPENDS\n  \"CMakeCache.txt\"\n  \"/p/CMakeLists.txt\"\n  )\n";
+        let files: Vec<PathBuf> = checked(Path::new("/p/build"), list).collect();
+        assert_eq!(files, ["/p/build/CMakeCache.txt", "/p/CMakeLists.txt"].map(PathBuf::from));
         assert!(is_code(Path::new("a/CMakeLists.txt")) && is_code(Path::new("a/b.cmake")));
         assert!(!is_code(Path::new("build/cmake_install.cmake")));
         assert!(is_own_module(Path::new("/usr/share/cmake-3.25/Modules/FetchContent.cmake")));

@@ -1,8 +1,8 @@
 //! State that tools keep between runs: which tool, and where.
 //!
-//! There are two kinds. *Private* state only saves the tool time: its content never counts, only whether it exists. State
-//! that *describes* products or earlier results affects what the tool does next: it counts by content and belongs to the
-//! products. Other files that a run leaves outside of the root are not tool state.
+//! *Private* state only saves the tool time: its content never counts, only whether it exists. State that *describes* products or
+//! earlier results affects what the tool does next: it counts by content and belongs to the products. *Derived* state is made anew
+//! from the latter when that is newer. Other files that a run leaves outside of the root are not tool state.
 
 mod programs;
 mod tables;
@@ -13,7 +13,7 @@ pub(super) use programs::{is_named, names};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use tables::{PRIVATE, PRODUCTS, READ_WHOLE, RESULTS, SHOWN};
+use tables::{DERIVED, PRIVATE, PRODUCTS, READ_WHOLE, RESULTS, SHOWN};
 
 /// Python's bytecode beside imported sources: its bit in the result of [`keeps`].
 pub const BYTECODE: u64 = 1 << 63;
@@ -72,6 +72,8 @@ enum Place {
 pub enum Kind {
     /// A cache of the tool only.
     Private,
+    /// It follows from other state. Reading it does not count; what is written is a product.
+    Derived,
     /// It describes products, and belongs together with them.
     Products,
     /// It describes earlier results, and no product.
@@ -119,7 +121,13 @@ fn rows() -> impl Iterator<Item = (usize, Kind, &'static Row)> {
     let private = PRIVATE.iter().map(|row| (Kind::Private, row));
     let products = PRODUCTS.iter().map(|row| (Kind::Products, row));
     let results = RESULTS.iter().map(|row| (Kind::Results, row));
-    private.chain(products).chain(results).enumerate().map(|(number, (kind, row))| (number, kind, row))
+    let derived = DERIVED.iter().map(|row| (Kind::Derived, row));
+    private
+        .chain(derived)
+        .chain(products)
+        .chain(results)
+        .enumerate()
+        .map(|(number, (kind, row))| (number, kind, row))
 }
 
 impl Tables {

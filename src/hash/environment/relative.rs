@@ -70,7 +70,17 @@ mod tests {
             let expected = Relative { rest: rest.as_bytes().to_vec(), offsets: offsets.to_vec() };
             assert_eq!(relative(value.as_bytes(), root), Some(expected), "{value}");
         }
-        for value in ["", "x", "/w/pp", "/w/p-old/src", "/v/w/p", "-I/x/w/p/include", "I/w/p", "/w/p.bak", "https://h/w/p"] {
+        for value in [
+            "",
+            "x",
+            "/w/pp",
+            "/w/p-old/src",
+            "/v/w/p",
+            "-I/x/w/p/include",
+            "I/w/p",
+            "/w/p.bak",
+            "https://h/w/p",
+        ] {
             assert_eq!(relative(value.as_bytes(), root), None, "{value}");
         }
         assert_eq!(relative(b"/x", Path::new("/")), None);

@@ -8,13 +8,13 @@ use rustc_hash::FxHashMap;
 use std::os::unix::ffi::OsStrExt;
 
 /// First field of the remembered table.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// By path: the file's evidence, and the indices of the names that it contains.
 pub(super) type Table = FxHashMap<Vec<u8>, (Evidence, Vec<usize>)>;
 
 impl NameSearch {
-    /// The id under which the table is remembered: one for each set of names.
+    /// The id under which the table is remembered: one for each set of names and each root.
     pub(super) fn table(&self) -> RequestId {
         let mut encoder = Encoder::new();
         let root = self.root.as_deref().map(|root| root.as_os_str().as_bytes().to_vec());
@@ -22,6 +22,7 @@ impl NameSearch {
             .text("cashet: files searched for names")
             .unsigned(VERSION)
             .option(root.as_ref())
+            .bytes(&self.colors.to_bytes())
             .list(&self.names);
         RequestId(Digest::of(&encoder.finish()))
     }

@@ -144,7 +144,9 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
 /// The present value of a variable.
 pub(super) fn variable(name: &[u8], present: &Present<'_>) -> Observation {
     let value = environment::lookup(present.environment, OsStr::from_bytes(name));
-    let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), present.places, &(present.secret)()));
+    let value = value.map(|value| {
+        environment::variable_digest(name, value.as_bytes(), present.places, &(present.secret)())
+    });
     Observation::Variable { name: name.to_vec(), value }
 }
 

@@ -174,7 +174,8 @@ impl Keeping<'_> {
         }
         for (name, _) in streams.places.iter().filter(|(_, found)| *found) {
             let known = self.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
-            let place = observe::variable(&self.captured.environment, name, &self.request.places, &self.secret);
+            let place =
+                observe::variable(&self.captured.environment, name, &self.request.places, &self.secret);
             if !known && !observations.iter().any(|(seen, _)| *seen == place) {
                 observations.push((place, None));
             }

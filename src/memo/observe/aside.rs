@@ -211,7 +211,11 @@ impl Finder<'_> {
                     self.aside.leave_out(&found.base);
                 }
             }
-            Kind::Results | Kind::Products => {
+            Kind::Derived if !access.changed => {
+                self.aside.paths.insert(path.as_os_str().to_owned());
+                self.aside.leave_out(path);
+            }
+            Kind::Results | Kind::Products | Kind::Derived => {
                 self.aside.describing.insert(path.as_os_str().to_owned());
             }
         }

@@ -1,7 +1,7 @@
 //! Source code of the function that asks for attributes of files: found by names in the text.
 
 use crate::exec::Shows;
-use crate::hash::capture::Captured;
+use crate::hash::capture::{Captured, Source};
 use crate::hash::entry::{LanguageKind, What};
 use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS};
 use crate::profiles::users::TESTS_OWNER;
@@ -50,9 +50,13 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
 
 /// The sources of the function.
 pub(super) fn codes(captured: &Captured) -> impl Iterator<Item = &[u8]> {
+    captured.sources.iter().map(|source| code_of(captured, source))
+}
+
+/// The code of one of them.
+pub(super) fn code_of<'c>(captured: &Captured, source: &'c Source) -> &'c [u8] {
     let is_perl = captured.command.entry.language == LanguageKind::Perl;
-    let code = move |bytes| if is_perl { code_of_perl(bytes) } else { bytes };
-    captured.sources.iter().map(move |source| code(source.bytes.as_slice()))
+    if is_perl { code_of_perl(&source.bytes) } else { &source.bytes }
 }
 
 /// Perl's code without what follows its end: documentation, unless the code reads it as data.

@@ -1,7 +1,7 @@
 //! What the code of the project says: the words of the call, its sources, and the code files that the run read.
 
 use super::asks::{mentions, takes_whole};
-use super::session::any_text;
+use super::session::{any_text, own_text};
 use super::{Observer, bytecode, programs};
 use crate::exec::Shows;
 use crate::hash::environment::composed;
@@ -104,9 +104,13 @@ impl Observer<'_> {
         self.code_says(&|text| memmem::find(text, name.as_bytes()).is_some())
     }
 
-    /// Whether code of the project may compare times of files in the process of a tool that does not.
+    /// Whether code of the project may compare times of files in the process of a tool that does not. The script of an
+    /// installed tool is none.
     pub(super) fn code_compares_times(&self) -> bool {
-        self.code_says(&|text| mentions(text, TAKES_TIMES))
+        let takes = |text: &[u8]| mentions(text, TAKES_TIMES);
+        own_text(self.run, &takes)
+            || self.watcher.made.python.iter().any(|(_, code)| takes(code))
+            || self.code_read().any(|code| code.text.as_deref().is_none_or(takes))
     }
 
     /// Whether code of the project asks for sizes of files.

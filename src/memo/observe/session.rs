@@ -8,6 +8,7 @@ use super::{Observed, Run, programs};
 use crate::exec::Trace;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
+use crate::hash::occurrence::is_of_project;
 use crate::record::{Base, Observation, Places};
 use memchr::memmem;
 use std::collections::BTreeSet;
@@ -58,7 +59,9 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, aside: &Aside, observed: &mu
     if trace.accesses.iter().any(|(path, access)| access.read && in_terminfo(path)) {
         names.insert("TERM");
     }
-    names.extend(MEANT.iter().filter(|(part, _)| says(part)).flat_map(|(_, names)| *names));
+    // The script of an installed tool counts as little as the modules that it loads.
+    let means = |part: &str| own_text(run, &|text| memmem::find(text, part.as_bytes()).is_some());
+    names.extend(MEANT.iter().filter(|(part, _)| means(part)).flat_map(|(_, names)| *names));
     names.extend(Some("HOME").filter(|_| home_led_somewhere(run, trace) || any_text(run, uses_home_itself)));
     names.extend(Some("TMPDIR").filter(|_| temporary_led_somewhere(run, trace, aside)));
     for name in names {
@@ -74,14 +77,17 @@ pub(in crate::memo) fn variable(
     secret: &[u8; 32],
 ) -> Observation {
     let value = environment::lookup(environment, OsStr::new(name));
-    let value = value.map(|value| environment::variable_digest(name.as_bytes(), value.as_bytes(), places, secret));
+    let value =
+        value.map(|value| environment::variable_digest(name.as_bytes(), value.as_bytes(), places, secret));
     Observation::Variable { name: name.as_bytes().to_vec(), value }
 }
 
 fn add(run: &Run<'_>, name: &str, observed: &mut Observed) {
     let in_key = run.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
     if !in_key {
-        observed.observations.push((variable(&run.captured.environment, name, run.places, &run.secret), None));
+        observed
+            .observations
+            .push((variable(&run.captured.environment, name, run.places, &run.secret), None));
     }
 }
 
@@ -104,6 +110,15 @@ pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
 /// Whether the function's own source or an argument is like that.
 pub(super) fn any_text(run: &Run<'_>, is_so: impl Fn(&[u8]) -> bool) -> bool {
     run.words.iter().any(|word| is_so(word.as_bytes())) || asks::codes(run.captured).any(is_so)
+}
+
+/// Whether a word of the call, or the function's own source, is like that; the script of an installed tool
+/// (`node_modules/.bin/webpack`) is not the function's own.
+pub(super) fn own_text(run: &Run<'_>, is_so: &dyn Fn(&[u8]) -> bool) -> bool {
+    let is_own = |path: &Path| is_of_project(&Path::new("/").join(path), Path::new("/"));
+    let mut sources = run.captured.sources.iter().filter(|source| is_own(&source.absolute));
+    run.words.iter().any(|word| is_so(word.as_bytes()))
+        || sources.any(|source| is_so(asks::code_of(run.captured, source)))
 }
 
 /// Whether rules of make use a variable with the path of a directory as a text and not only as the start of a path: `$(HOME)`, not

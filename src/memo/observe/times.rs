@@ -12,6 +12,7 @@ use crate::profiles::makefile::{Targets, is_makefile, without_comments};
 use crate::record::{Observation, Places, StoredPath, Timestamp};
 use memchr::memmem;
 use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -143,6 +144,19 @@ impl Observer<'_> {
             && self.contents.iter().any(|(path, _)| is_code(path) && asks(path))
     }
 
+    /// The files whose times cmake compares before make builds.
+    fn checked_by_cmake(&self) -> BTreeSet<PathBuf> {
+        let read =
+            self.trace.accesses.iter().filter(|(path, access)| access.read && path.ends_with(cmake::CHECKED));
+        let mut files = BTreeSet::new();
+        for (path, _) in read {
+            if let (Ok(text), Some(build)) = (fs::read(path), path.ancestors().nth(2)) {
+                files.extend(cmake::checked(build, &text));
+            }
+        }
+        files
+    }
+
     /// Whether nothing ran but JavaScript of the project, all of which is known and asks for no times of files.
     fn is_timeless_code(&self) -> bool {
         let captured = self.run.captured;
@@ -262,6 +276,11 @@ impl Observer<'_> {
             });
             if timed.iter().all(|timed| timed.opened) {
                 return Ok(());
+            }
+            // What make compares with a target counts by that target. The others cmake compares with each other.
+            let checked = self.checked_by_cmake();
+            if timed.iter().all(|timed| timed.opened || checked.contains(&timed.path)) {
+                timed.retain(|timed| checked.contains(&timed.path));
             }
         }
         let files: Vec<_> = timed.into_iter().map(|timed| (timed.path, timed.modified)).collect();

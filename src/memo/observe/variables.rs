@@ -8,7 +8,7 @@ use crate::hash::entry::LanguageKind;
 use crate::hash::environment::{self, composed};
 use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
-use crate::hash::occurrence::{NameSearch, is_of_project};
+use crate::hash::occurrence::{NameSearch, colors_of, is_of_project};
 use crate::hash::shims;
 use crate::profiles::attributes::is_of_system;
 use crate::record::{Evidence, Names, Observation};
@@ -43,7 +43,8 @@ pub(super) fn observe(
     for name in &trace.nested_variables {
         let known = run.captured.manifest.get(&Part::Variable(name.clone())).is_some();
         let value = environment::lookup(environment, OsStr::from_bytes(name));
-        let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), run.places, &run.secret));
+        let value =
+            value.map(|value| environment::variable_digest(name, value.as_bytes(), run.places, &run.secret));
         if !known && !run.captured.ignored.variable(name) {
             observed.observations.push((Observation::Variable { name: name.clone(), value }, None));
         }
@@ -60,7 +61,10 @@ pub(super) fn observe(
     let sources = sources.filter(|path| path != Path::new(INLINE)).map(|path| (path, None));
     let files: Vec<(PathBuf, Option<Evidence>)> = contents.iter().cloned().chain(sources).collect();
     let root = run.places.root.as_path();
-    let search = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes())).within(root);
+    let words = run.words.iter().map(|word| word.as_bytes());
+    let colors = colors_of((run.at_terminal, environment), words, (&files, root), run.recall);
+    let names = open.iter().map(|(name, _)| name.as_bytes());
+    let search = NameSearch::new(names).within(root).with_colors(colors);
     let mut found: BTreeSet<Vec<u8>> = search.search_seen_files(&files, run.recall).into_iter().collect();
     if let Some(stdin) = run.stdin.filter(|_| trace.stdin.read) {
         found.extend(stdin.mentions(&search));

@@ -285,6 +285,20 @@ const BUILDERS: &[&str] = &[
     "gmake",
 ];
 
+/// State that a tool makes anew from other state when that is newer. It is an output where it is written; where it is only read, it
+/// does not count.
+pub(super) const DERIVED: &[Row] = &[Row {
+    // From the lists that compilers write beside objects (`-MD`).
+    name: "what cmake's makefiles know of dependencies",
+    programs: BUILDERS,
+    used: &["cmake", "cmake3"],
+    places: &[
+        Root("CMakeFiles/*/compiler_depend.internal"),
+        Root("CMakeFiles/*/compiler_depend.make"),
+        Root("CMakeFiles/*/compiler_depend.ts"),
+    ],
+}];
+
 /// State that records which products were made from which inputs.
 pub(super) const PRODUCTS: &[Row] = &[
     Row {

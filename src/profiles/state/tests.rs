@@ -80,6 +80,8 @@ fn products_are_distinguished_from_private_state() {
     assert!(describes("ninja", "/home/u/p/.ninja_log"));
     assert!(describes("pytest", "/home/u/p/.pytest_cache/v"));
     assert!(!describes("ruff check", "/home/u/p/.ruff_cache/v"));
+    assert_eq!(kind("gmake", "/home/u/p/b/CMakeFiles/a.dir/compiler_depend.internal"), Some(Kind::Derived));
+    assert_eq!(kind("gmake", "/home/u/p/b/CMakeFiles/a.dir/x.c.o.d"), Some(Kind::Products));
     assert!(!describes("cat", "/home/u/p/.ninja_log"));
 }
 

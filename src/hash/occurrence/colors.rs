@@ -1,0 +1,77 @@
+//! Whether something in a run may make packages print colors.
+
+use super::{NameSearch, is_of_project};
+use crate::hash::environment::{Environment, lookup};
+use crate::profiles::introductions::{ASK_FOR_COLORS, Colors};
+use crate::record::{Evidence, Recall};
+use memchr::memmem;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// How packages choose colors in a run that read `files`, each with its known state.
+pub(crate) fn colors_of(
+    (at_terminal, environment): (bool, &Environment),
+    words: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    (files, root): (&[(PathBuf, Option<Evidence>)], &Path),
+    recall: &dyn Recall,
+) -> Colors {
+    let is_set = |name: &str| lookup(environment, OsStr::new(name)).is_some();
+    let any = |is: fn(&Path) -> bool| files.iter().any(|(path, _)| is(path));
+    if at_terminal || is_set("FORCE_COLOR") || !any(Colors::depend_on) || any(makes_terminals) {
+        return Colors::wanted();
+    }
+    let asks = |word: &[u8]| ASK_FOR_COLORS.iter().any(|text| memmem::find(word, text).is_some());
+    if words.into_iter().any(|word| asks(word.as_ref())) {
+        return Colors::wanted();
+    }
+    // Scripts of the project may start what prints colors.
+    let of_project: Vec<_> = files.iter().filter(|(path, _)| is_of_project(path, root)).cloned().collect();
+    let search = NameSearch::new(ASK_FOR_COLORS.iter().copied()).within(root);
+    if !search.search_seen_files(&of_project, recall).is_empty() {
+        return Colors::wanted();
+    }
+    Colors::plain(&is_set)
+}
+
+/// Programs and modules that give others a terminal.
+const MAKE_TERMINALS: &[&str] = &[
+    "Pty",
+    "expect",
+    "pexpect",
+    "ptyprocess",
+    "node-pty",
+    "pty",
+    "screen",
+    "script",
+    "socat",
+    "tmux",
+    "unbuffer",
+];
+
+/// Whether the program or module at `path` may give others a terminal.
+fn makes_terminals(path: &Path) -> bool {
+    let is_one = |name: &OsStr| MAKE_TERMINALS.iter().any(|known| name == OsStr::new(known));
+    let stem =
+        path.file_name().map(|name| name.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default());
+    path.iter().any(is_one) || stem.is_some_and(|stem| is_one(OsStr::from_bytes(stem)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_give_others_a_terminal_are_known() {
+        for path in [
+            "/usr/bin/script",
+            "/usr/lib/python3.11/__pycache__/pty.cpython-311.pyc",
+            "/p/node_modules/node-pty/lib/index.js",
+        ] {
+            assert!(makes_terminals(Path::new(path)), "{path}");
+        }
+        assert!(
+            !makes_terminals(Path::new("/p/src/scripts.js")) && !makes_terminals(Path::new("/usr/bin/node"))
+        );
+    }
+}
