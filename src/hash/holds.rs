@@ -304,6 +304,15 @@ fn directory_now(
     }
 }
 
+/// The state of `path` itself, with the part of its mode that `expected` says counts. `None` if it cannot be read.
+#[must_use]
+pub fn state_like(path: &Path, expected: &FileState) -> Option<FileState> {
+    match state_now(path, false, expected, None, Timestamp::now()) {
+        Now::Is(found, _) => Some(found),
+        Now::Same | Now::Unknown => None,
+    }
+}
+
 /// Whether `path` itself, without following a link, is in the state `expected`.
 #[must_use]
 pub fn is_in_state(path: &Path, expected: &FileState) -> bool {

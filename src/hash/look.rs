@@ -7,7 +7,7 @@ mod listed;
 mod system;
 
 pub use descriptors::{Rest, rest_of};
-pub use listed::{entries_of, index, listed};
+pub use listed::{MAY_BE_MISSING, entries_of, index, listed, may_be_missing};
 pub(super) use system::distributions_of;
 pub use system::{distributions, modules};
 

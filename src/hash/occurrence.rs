@@ -256,6 +256,9 @@ impl NameSearch {
         };
         let mut found = self.nothing();
         let of_project = self.root.as_deref().is_none_or(|root| is_of_project(path, root));
+        if !of_project && is_description(path) {
+            return found;
+        }
         if is_archive(path, &file) {
             merge(&mut found, &self.in_archive(&file, of_project, 0));
         }
@@ -337,6 +340,13 @@ const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages"];
 /// Whether a file is the project's own.
 pub(crate) fn is_of_project(path: &Path, root: &Path) -> bool {
     path.starts_with(root) && !path.iter().any(|part| PACKAGES.iter().any(|name| part == *name))
+}
+
+/// Whether a file describes an installed package, in the words of its readme. It is no code.
+fn is_description(path: &Path) -> bool {
+    let above = path.parent().and_then(Path::extension).map(OsStrExt::as_bytes);
+    let described: &[(&[u8], &str)] = &[(b"dist-info", "METADATA"), (b"egg-info", "PKG-INFO")];
+    described.iter().any(|(ending, name)| above == Some(*ending) && path.ends_with(name))
 }
 
 fn set(found: &mut Found, place: usize) {

@@ -252,9 +252,9 @@ pub(super) fn answer<'s>(
                 Validity::Invalid
             }
         }
-        // A missing directory of the run has no other entries.
+        // A missing directory of the run, or one that its tool would make, has no other entries.
         Observation::Entries { path, aside, digest }
-            if is_own && look::is_gone(&present.places.resolve(path)) =>
+            if (is_own || look::may_be_missing(aside)) && look::is_gone(&present.places.resolve(path)) =>
         {
             if *digest == look::of_nothing() {
                 Validity::Valid

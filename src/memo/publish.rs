@@ -106,6 +106,12 @@ pub fn publish(
     for blob in opened.carrier().missing(&blobs)? {
         opened.carrier().add_blob(&blob, &file_of(store, &blob)?)?;
     }
+    if let Some(states) = questions::states(&commit.products, |product| Some(product.before.clone())) {
+        let name = records::found_name(&commit.key, &set, &answers, &states);
+        if let Some(record) = records::write_result(&name, &shared, &blobs, key) {
+            opened.carrier().add_result(&name, &record, &blobs)?;
+        }
+    }
     opened.carrier().add_result(&name, &record, &blobs)?;
     // A writer adds the questions that another writer left out.
     for known in store.look_up(&local)?.sets {

@@ -10,7 +10,7 @@ use crate::encode::{Decode, Encode};
 use crate::error::Error;
 use crate::exec::start_helper;
 use crate::hash::capture::{self, Captured};
-use crate::hash::holds::Present;
+use crate::hash::holds::{self, Present};
 use crate::hash::request::Request;
 use crate::record::{Commit, Content, FileState, Observation, OutputKind, OutputTree, Recall, questions};
 use crate::remote::carrier::{Blob, Failure, Name};
@@ -51,6 +51,11 @@ pub(super) struct Seeking<'a> {
     pub(super) policy: &'a Policy,
     pub(super) captured: &'a Captured,
     pub(super) recall: &'a dyn Recall,
+}
+
+/// The digest of the states in which a run found what it read and rewrote.
+fn earlier_states(commit: &Commit) -> Option<Digest> {
+    questions::states(&commit.products, |product| Some(product.before.clone()))
 }
 
 /// What keeps a result from being taken in.
@@ -192,15 +197,40 @@ impl Seeking<'_> {
         if names.is_empty() {
             return Ok(false);
         }
-        let only: Vec<Name> = names.iter().map(|(_, name)| *name).collect();
+        let only: Vec<Name> = names.iter().map(|(_, _, name)| *name).collect();
         let results = opened.results(&only)?;
-        for ((set, _), result) in names.iter().zip(results) {
-            let (Some(set), Some((result, blobs))) = (sets.get(*set), result) else { continue };
-            if self.take_in(opened, (captured, &there), set, (result, blobs), shown)? {
+        for ((set, answers, _), result) in names.iter().zip(results) {
+            let (Some(set), Some(result)) = (sets.get(*set), result) else { continue };
+            let other = self.from_present_states(opened, (&there, set, answers), &result.0)?;
+            if self.take_in(opened, (captured, &there), set, other.unwrap_or(result), shown)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The result that was made from the present states of files that the run read and rewrote, where `latest` was made from others.
+    fn from_present_states(
+        &self,
+        opened: &mut Opened,
+        (there, set, answers): (&Key, &QuestionSet, &Digest),
+        latest: &Shared,
+    ) -> Result<Option<tier::Found>, Trouble> {
+        let Ok(commit) = Commit::from_bytes(&latest.commit) else { return Ok(None) };
+        let now = self.present_states(&commit);
+        let Some(now) = now.filter(|now| earlier_states(&commit).as_ref() != Some(now)) else {
+            return Ok(None);
+        };
+        let name = records::found_name(there, &set.id, answers, &now);
+        Ok(opened.results(&[name])?.pop().flatten())
+    }
+
+    /// The digest of the present states of what a run read and rewrote.
+    fn present_states(&self, commit: &Commit) -> Option<Digest> {
+        let root = &self.request.places.root;
+        questions::states(&commit.products, |product| {
+            holds::state_like(&root.join(OsStr::from_bytes(&product.path)), &product.before)
+        })
     }
 
     /// Questions that may be asked.
@@ -221,7 +251,7 @@ impl Seeking<'_> {
         sets: &mut [QuestionSet],
         (key, there): (&Key, &Key),
         present: &Present<'_>,
-    ) -> Result<Vec<(usize, Name)>, Trouble> {
+    ) -> Result<Vec<(usize, Digest, Name)>, Trouble> {
         let stdin = OnceCell::new();
         let stdin = || stdin.get_or_init(|| StdinAtStart::look(self.context.stdin));
         let mut asking = Asking::new(present, self.policy, stdin);
@@ -229,10 +259,17 @@ impl Seeking<'_> {
         let mut names = Vec::new();
         for (number, set) in sets.iter_mut().enumerate().take(MOST_BODIES) {
             let Some(answers) = asking.ask(set, several).answers else { continue };
-            // One of ours with these answers was looked at already, and something else stands against it.
-            if self.store.answering(key, &set.id, &answers)?.is_empty() {
-                names.push((number, records::result_name(there, &set.id, &answers)));
-            }
+            // One of ours with these answers was looked at already, and something else stands against it: another earlier state of
+            // what it rewrote, or what no other result helps.
+            let own = self.store.answering(key, &set.id, &answers)?;
+            let name = match own.first() {
+                None => Some(records::result_name(there, &set.id, &answers)),
+                Some(latest) => self
+                    .present_states(&latest.commit)
+                    .filter(|now| own.iter().all(|known| earlier_states(&known.commit).as_ref() != Some(now)))
+                    .map(|now| records::found_name(there, &set.id, &answers, &now)),
+            };
+            names.extend(name.map(|name| (number, answers, name)));
         }
         Ok(names)
     }

@@ -196,6 +196,11 @@ impl Products {
         place.ok().and_then(|place| self.products.get(place))
     }
 
+    /// The products of which the run used the earlier content.
+    pub fn consulted(&self) -> impl Iterator<Item = &Product> {
+        self.products.iter().filter(|product| product.class == ProductClass::Consulted)
+    }
+
     /// The names of products directly in `directory`, which is relative to the root.
     pub fn names_in<'a>(&'a self, directory: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.products.iter().filter_map(move |product| name_in(&product.path, directory))

@@ -7,7 +7,7 @@
 use super::names::Names;
 use super::observation::Observation;
 use super::path::{Base, StoredPath};
-use super::product::Products;
+use super::product::{Product, Products};
 use super::state::{FileState, ModeRule};
 use super::stdin::StdinUse;
 use crate::digest::Digest;
@@ -170,6 +170,20 @@ pub fn split_all_by(observations: &[Observation], is_own: &dyn Fn(usize) -> bool
         split(part, &|number| is_own(number.saturating_add(begin)))
     };
     parts(observations).into_iter().map(one).collect()
+}
+
+/// The digest of the states of the products that a run read and rewrote; `state` returns that of one. `None` if there is no such
+/// product, or if a state is unknown.
+pub fn states(products: &Products, state: impl Fn(&Product) -> Option<FileState>) -> Option<Digest> {
+    let seen: Option<Vec<Observation>> = products
+        .consulted()
+        .map(|product| {
+            let path = StoredPath::in_root(product.path.clone());
+            Some(Observation::State { path, follow: false, state: state(product)? })
+        })
+        .collect();
+    let seen = seen.filter(|seen| !seen.is_empty())?;
+    Some(digests(&split_all(&seen, &Products::default())).1)
 }
 
 /// The digests of the questions and of the answers of all parts.

@@ -70,6 +70,13 @@ pub fn result_name(key: &Key, questions: &Digest, answers: &Digest) -> Name {
     named("cashet shared result 1", &[&key.0, questions, answers])
 }
 
+/// Where the same result is once more by the earlier states of files that the run read and rewrote: `states` is their digest. Under
+/// [`result_name`] is the one that was written last.
+#[must_use]
+pub fn found_name(key: &Key, questions: &Digest, answers: &Digest, states: &Digest) -> Name {
+    named("cashet shared result by states 1", &[&key.0, questions, answers, states])
+}
+
 fn named(what: &str, digests: &[&Digest]) -> Name {
     let mut encoder = Encoder::new();
     encoder.text(what);

@@ -95,6 +95,31 @@ fn semaphores_are_shared_and_their_names_are_no_questions() {
     assert_eq!(team.executions(), 2);
 }
 
+/// Each run of a command that rewrites a file begins where the run before ended. The shared cache has all of them.
+#[test]
+fn a_file_that_is_rewritten_in_place_is_found_by_its_earlier_content() {
+    let team = Team::new();
+    let (first, second) = (team.writer("first"), team.writer("second"));
+    for machine in [&first, &second] {
+        machine
+            .script("raise.sh", "read n < n.txt; echo $((n + 1)) > n.txt; echo was $n")
+            .write("n.txt", "1\n");
+    }
+    for run in 1..=3 {
+        assert_eq!(first.exec(&["./raise.sh"]).0, format!("was {run}\n"));
+    }
+    assert_eq!(team.executions(), 3);
+    for run in 1..=3 {
+        let (stdout, status) = second.exec(&["./raise.sh"]);
+        assert_eq!(stdout, format!("was {run}\n"));
+        assert!(status.contains("from dir:"), "{status}");
+    }
+    assert_eq!(team.executions(), 3);
+    assert_eq!(fs::read(second.project.join("n.txt")).unwrap(), b"4\n");
+    let (stdout, _) = second.write("n.txt", "9\n").exec(&["./raise.sh"]);
+    assert_eq!((stdout.as_str(), team.executions()), ("was 9\n", 4));
+}
+
 #[test]
 fn another_umask_and_another_user_share_too() {
     use std::os::unix::process::CommandExt;

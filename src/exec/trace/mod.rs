@@ -83,6 +83,8 @@ pub enum ModeGiven {
         asked: u32,
         /// Whether they are what the umask leaves of 0666 or 0777, as in [`ModeGiven::Fresh`].
         is_fresh: bool,
+        /// Whether the program always asks for them, as in [`ModeGiven::Literal`].
+        is_literal: bool,
     },
     /// They are those of the source file: the program copies them.
     Copied,

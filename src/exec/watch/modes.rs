@@ -75,7 +75,8 @@ impl Modes {
     pub(super) fn kept(&mut self, path: &[u8], creating: Creating) {
         if creating.mask == umask() && !self.given.contains_key(path) {
             let (asked, is_fresh) = (creating.asked & 0o7777, creating.may_be_copied());
-            self.given.insert(path.to_vec(), ModeGiven::Kept { asked, is_fresh });
+            let is_literal = creating.is_literal;
+            self.given.insert(path.to_vec(), ModeGiven::Kept { asked, is_fresh, is_literal });
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::hash::exclude::is_store;
 use crate::hash::files::{EntryKind, read_file, trusted};
 use crate::profiles::git_index::content_of;
-use crate::record::{Evidence, Timestamp};
+use crate::record::{Evidence, Names, Timestamp};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,6 +19,16 @@ use std::path::Path;
 pub fn listed(path: &Path, aside: &[Vec<u8>]) -> Result<(Digest, Option<Evidence>)> {
     directory_at(path, Timestamp::now(), |entries| entries_of(entries, aside))
         .map_err(|error| Error::io("list", path, error))
+}
+
+/// Among the names that are left out of a listing: the directory may be missing, because the tool that lists it makes it. No entry
+/// has this name.
+pub const MAY_BE_MISSING: &[u8] = b".";
+
+/// Whether a listing that leaves out `aside` is that of a directory that its tool would make.
+#[must_use]
+pub fn may_be_missing(aside: &Names) -> bool {
+    aside.apart().iter().any(|name| name == MAY_BE_MISSING)
 }
 
 /// The entries that count where a program lists a directory: not the store's own, and none of `aside`, which is sorted.

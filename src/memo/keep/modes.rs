@@ -70,7 +70,7 @@ pub(super) fn asked(
                 None
             }
             // An existing file keeps its mode. A declared output gets the mode that it had.
-            Some(ModeGiven::Kept { asked, is_fresh }) => {
+            Some(ModeGiven::Kept { asked, is_fresh, .. }) => {
                 let is_product = known.contains(relative);
                 count(is_product && *is_fresh, Mask::AtLeast);
                 is_product.then_some(*asked)

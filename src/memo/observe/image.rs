@@ -39,7 +39,10 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
         parts.push((image.name.to_owned(), &any));
     }
     let is_shell = parts.iter().any(|(name, _)| named(name, SHELLS));
-    let asks = |needles: &[&str]| !is_shell && rest(1).iter().any(|word| mentions(word.as_bytes(), needles));
+    // `.mode csv` is a command of SQLite's shell.
+    let is_command = |word: &OsString| own == "sqlite3" && word.as_bytes().starts_with(b".");
+    let says = |word: &OsString, needles: &[&str]| !is_command(word) && mentions(word.as_bytes(), needles);
+    let asks = |needles: &[&str]| !is_shell && rest(1).iter().any(|word| says(word, needles));
     if parts.iter().any(|(name, words)| shows_times(name, words)) || asks(ASKS_TIMES) {
         return Shows::Times;
     }

@@ -109,10 +109,13 @@ impl Observer<'_> {
                 self.listing(&directory, access, importer)?;
                 continue;
             }
-            let aside = self.aside.names(&directory);
+            let mut aside = self.aside.names(&directory);
             let listed = look::listed(&directory, &aside);
             let (digest, _) = listed.map_err(|error| unread(&directory, error.os_error()))?;
             let path = self.stored(&directory);
+            // Where it is missing, the tool makes it.
+            aside.push(look::MAY_BE_MISSING.to_vec());
+            aside.sort();
             self.observe(Observation::Entries { path, aside: Names::of(&aside), digest }, None);
         }
         Ok(())

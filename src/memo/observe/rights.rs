@@ -2,8 +2,10 @@
 
 use super::{Observer, differs, present};
 use crate::exec::{Access, FirstChange, Image, ModeGiven, Shows, Trace};
+use crate::hash::entry::LanguageKind;
 use crate::hash::rights;
 use crate::profiles::attributes::{self, named};
+use crate::profiles::users::NO_LOOK_UP;
 use crate::record::{Evidence, FileState, ModeRule};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -21,7 +23,8 @@ const NAME_MODES: &[&str] = &["chmod", "gchmod", "mkdir", "install", "ginstall",
 /// Linkers, which make their output executable as the umask allows.
 const LINKERS: &[&str] = &["ld", "gold", "lld", "mold", "wild"];
 /// Programs that do not copy modes from other files, except usual ones.
-const ASK_LITERALLY: &[&str] = &["go", "gofmt", "compile", "link", "asm", "esbuild", "tsgo", "hugo"];
+const ASK_LITERALLY: &[&str] =
+    &["go", "gofmt", "compile", "link", "asm", "esbuild", "sqlite3", "tsgo", "hugo"];
 /// Programs that rewrite files in place, and show and copy no modes.
 const FORMATTERS: &[&str] = &[
     "autopep8",
@@ -34,6 +37,7 @@ const FORMATTERS: &[&str] = &[
     "ruff",
     "rustfmt",
     "shfmt",
+    "sqlite3",
     "stylua",
     "taplo",
     "yapf",
@@ -188,8 +192,15 @@ impl Observer<'_> {
         // One that is installed there is a tool, too.
         let is_of_project = self.scope.relative(program).is_some()
             && !program.iter().any(|part| part == "node_modules" || part == "bin");
-        let name = self.run.words.first().and_then(|word| Path::new(word).file_name());
-        name.is_some_and(|name| named(name, FORMATTERS)) && !is_of_project && !self.trace.own_shown
+        let is_one = |word: &OsStr| named(Path::new(word).file_name().unwrap_or_default(), FORMATTERS);
+        let named_first = self.run.words.first().is_some_and(|word| is_one(word));
+        // A shell and its usual companions show no modes either.
+        let mut programs = self.trace.programs.iter().filter_map(|program| program.file_name());
+        let mut in_shell = || {
+            self.run.captured.command.entry.language == LanguageKind::Shell
+                && programs.all(|name| named(name, FORMATTERS) || named(name, NO_LOOK_UP))
+        };
+        (named_first || in_shell()) && !is_of_project && !self.trace.own_shown
     }
 
     /// Whether a result may show the mode of a file.
@@ -278,23 +289,37 @@ fn is_file(state: &FileState) -> bool {
     matches!(state, FileState::File { .. } | FileState::LargeFile { .. })
 }
 
+/// Whether a file that SQLite makes beside a database, with the mode of that, is left.
+fn is_beside_database(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    [&b"-journal"[..], b"-wal", b"-shm"].iter().any(|ending| name.ends_with(ending))
+        && fs::symlink_metadata(path).is_ok()
+}
+
 fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {
     let mut modes = ModesGiven::default();
     for (path, given) in &trace.modes {
         let (set, mode) = match given {
             ModeGiven::Asked(mode)
             | ModeGiven::Set { mode, is_computed: true }
-            | ModeGiven::Kept { asked: mode, is_fresh: false } => (&mut modes.exact, *mode),
-            ModeGiven::Fresh(mode) | ModeGiven::Kept { asked: mode, is_fresh: true } => {
+            | ModeGiven::Kept { asked: mode, is_fresh: false, is_literal: false } => {
+                (&mut modes.exact, *mode)
+            }
+            ModeGiven::Fresh(mode) | ModeGiven::Kept { asked: mode, is_fresh: true, .. } => {
                 (&mut modes.fresh, *mode)
             }
+            ModeGiven::Literal(mode) if is_beside_database(path) => (&mut modes.exact, *mode),
             ModeGiven::Copied => {
                 let mode = fs::symlink_metadata(path).map_or(0, |found| found.mode() & 0o7777);
                 let is_usual = rights::usual(mode).is_some();
                 (if is_usual { &mut modes.fresh } else { &mut modes.exact }, mode)
             }
             // It is not that of another file.
-            ModeGiven::Literal(_) | ModeGiven::Fixed | ModeGiven::Set { .. } | ModeGiven::Moved => continue,
+            ModeGiven::Literal(_)
+            | ModeGiven::Kept { .. }
+            | ModeGiven::Fixed
+            | ModeGiven::Set { .. }
+            | ModeGiven::Moved => continue,
         };
         if !USUAL.contains(&mode) && is_output(path) {
             set.insert(mode);

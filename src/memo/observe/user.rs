@@ -5,16 +5,17 @@ use super::{Observer, Run};
 use crate::exec::{Access, FirstChange, Shows};
 use crate::hash::accounts::{self, TABLES};
 use crate::hash::entry::LanguageKind;
+use crate::hash::environment;
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::profiles::attributes::{WITHOUT_EXECUTING, named};
 use crate::profiles::users::{
-    ACT_FOR_ROOT, ASKS_LOOKED_UP, ASKS_ROOT, ASKS_USER, NAME_USER, NO_LOOK_UP, PERL_TESTS, PRINT_USER,
+    self, ACT_FOR_ROOT, ASKS_LOOKED_UP, ASKS_ROOT, ASKS_USER, NAME_USER, NO_LOOK_UP, PERL_TESTS, PRINT_USER,
     SETTINGS_IN_HOME, TESTS_OWNER,
 };
 use crate::record::{Base, Evidence, Observation};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Observer<'_> {
     /// Decides whether the umask, the superuser and the user count; `is_refused` says that something may have been refused.
@@ -49,7 +50,27 @@ impl Observer<'_> {
     fn program_looks_itself_up(&self) -> bool {
         let has_home = || self.run.captured.environment.iter().any(|(name, _)| name == "HOME");
         let mut read = self.accounts_read().peekable();
-        read.peek().is_some() && (!has_home() || read.any(|access| access.own_user_looked_up))
+        read.peek().is_some()
+            && (!has_home() || read.any(|access| access.own_user_looked_up))
+            && !self.only_order_of_jupyter_depends()
+    }
+
+    /// Whether the run looked up its user only because Jupyter asks who owns the environment that it runs in: that decides whether its
+    /// directories come before the user's, and nothing is in those.
+    fn only_order_of_jupyter_depends(&self) -> bool {
+        let environment = &self.run.captured.environment;
+        let is_set = |(name, _): &(OsString, OsString)| name.as_bytes().starts_with(b"JUPYTER_");
+        let Some(home) = environment::lookup(environment, OsStr::new("HOME")) else { return false };
+        let own = users::JUPYTER.iter().map(|directory| Path::new(&home).join(directory));
+        let own: Vec<PathBuf> = own.collect();
+        let is_own = |path: &Path| own.iter().any(|directory| path.starts_with(directory));
+        let is_found = |(path, access): (&PathBuf, &Access)| {
+            is_own(path) && !access.absent && !access.changed && !self.aside.has(path)
+        };
+        let is_core = |path: &Path| path.iter().any(|name| name == "jupyter_core");
+        self.trace.accesses.iter().any(|(path, access)| access.read && is_core(path))
+            && !environment.iter().any(is_set)
+            && !self.trace.accesses.iter().any(is_found)
     }
 
     /// Whether `path` is that of settings in the home directory that the table of users contains for this one, which a program
