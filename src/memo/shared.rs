@@ -199,30 +199,31 @@ impl Seeking<'_> {
         }
         let only: Vec<Name> = names.iter().map(|(_, _, name)| *name).collect();
         let results = opened.results(&only)?;
+        let (mut fitting, mut others) = (Vec::new(), Vec::new());
         for ((set, answers, _), result) in names.iter().zip(results) {
             let (Some(set), Some(result)) = (sets.get(*set), result) else { continue };
-            let other = self.from_present_states(opened, (&there, set, answers), &result.0)?;
-            if self.take_in(opened, (captured, &there), set, other.unwrap_or(result), shown)? {
+            match self.other_states(&result.0) {
+                None => fitting.push((set, result)),
+                Some(now) => {
+                    let name = records::found_name(&there, &set.id, answers, &now);
+                    fitting.extend(opened.results(&[name])?.pop().flatten().map(|result| (set, result)));
+                    // It may be as this one left it.
+                    others.push((set, result));
+                }
+            }
+        }
+        for (set, result) in fitting.into_iter().chain(others) {
+            if self.take_in(opened, (captured, &there), set, result, shown)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// The result that was made from the present states of files that the run read and rewrote, where `latest` was made from others.
-    fn from_present_states(
-        &self,
-        opened: &mut Opened,
-        (there, set, answers): (&Key, &QuestionSet, &Digest),
-        latest: &Shared,
-    ) -> Result<Option<tier::Found>, Trouble> {
-        let Ok(commit) = Commit::from_bytes(&latest.commit) else { return Ok(None) };
-        let now = self.present_states(&commit);
-        let Some(now) = now.filter(|now| earlier_states(&commit).as_ref() != Some(now)) else {
-            return Ok(None);
-        };
-        let name = records::found_name(there, &set.id, answers, &now);
-        Ok(opened.results(&[name])?.pop().flatten())
+    /// The digest of the present states of files that a run read and rewrote, where `result` was made from others.
+    fn other_states(&self, result: &Shared) -> Option<Digest> {
+        let commit = Commit::from_bytes(&result.commit).ok()?;
+        self.present_states(&commit).filter(|now| earlier_states(&commit).as_ref() != Some(now))
     }
 
     /// The digest of the present states of what a run read and rewrote.
