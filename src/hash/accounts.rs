@@ -12,6 +12,9 @@ use std::path::PathBuf;
 /// The tables.
 pub const TABLES: [&str; 2] = [USERS, "/etc/group"];
 
+/// The settings that the library reads before its first look at a table.
+pub const NAME_SERVICES: &str = "/etc/nsswitch.conf";
+
 /// The table of users.
 const USERS: &str = "/etc/passwd";
 

@@ -177,7 +177,7 @@ pub(super) fn run(
         keeping.declared.put_back(call.context.observer);
     }
     if recording {
-        watcher.settle(finished.trace.as_mut().ok());
+        watcher.settle(finished.trace.as_mut().ok(), call.context.executor.circumstances().umask());
     }
     let (kept, commit, extra) = match claim {
         Err(not_kept) => (Kept::No(not_kept), None, Extra::default()),

@@ -9,6 +9,7 @@ pub mod git_index;
 pub mod introductions;
 pub mod linkers;
 pub mod makefile;
+pub mod masks;
 pub mod randomness;
 pub mod state;
 pub mod users;

@@ -3,7 +3,7 @@
 use crate::exec::Shows;
 use crate::hash::capture::{Captured, Source};
 use crate::hash::entry::{LanguageKind, What};
-use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS};
+use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_OWNERS, ASKS_TIMES, MODE, SHELL_ASKS};
 use crate::profiles::users::TESTS_OWNER;
 use std::os::unix::ffi::OsStrExt;
 
@@ -12,12 +12,15 @@ const NO_CALLS: &[&[u8]] = &[b"if", b"while", b"return", b"and", b"or", b"not", 
 
 /// Whether code contains one of `needles`.
 pub(super) fn mentions(code: &[u8], needles: &[&str]) -> bool {
-    needles.iter().any(|needle| memchr::memmem::find(code, needle.as_bytes()).is_some())
+    needles.iter().any(|needle| {
+        let mut places = memchr::memmem::find_iter(code, needle.as_bytes());
+        places.any(|at| *needle != MODE || !code.get(at + needle.len()).is_some_and(|next| is_of_name(*next)))
+    })
 }
 
 /// The attributes that the function's own code asks for, by the names in it. (A shell itself asks for little besides the order of
-/// times.)
-pub(super) fn asked_by(captured: &Captured) -> Shows {
+/// times.) `looks_up` says whether the run looked up users or groups.
+pub(super) fn asked_by(captured: &Captured, looks_up: bool) -> Shows {
     let entry = &captured.command.entry;
     // Other languages use other names for this.
     let (times, modes): (&[&str], &[&str]) = match entry.language {
@@ -35,7 +38,9 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     };
     let is_python = entry.language == LanguageKind::Python && !matches!(entry.what, What::Module(_));
     let asks_times = |code: &[u8]| {
-        times.iter().any(|name| mentions(code, &[name]) && !(*name == "zipfile" && is_python && !packs(code)))
+        let counts = |name: &str| !(name == "zipfile" && is_python && !packs(code));
+        times.iter().any(|name| mentions(code, &[name]) && counts(name))
+            || (looks_up && mentions(code, ASKS_OWNERS))
     };
     let codes = || codes(captured).chain([inline]);
     let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);
@@ -184,6 +189,12 @@ mod tests {
         ] {
             assert!(!takes_whole(code.as_bytes()), "{code}");
         }
+    }
+
+    #[test]
+    fn a_mode_is_a_word() {
+        assert!(mentions(b"s.mode & 7", ASKS_MODES) && mentions(b"s.mode", ASKS_MODES));
+        assert!(!mentions(b"from sklearn.model_selection import KFold", ASKS_MODES));
     }
 
     #[test]

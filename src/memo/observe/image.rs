@@ -43,7 +43,10 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
     let is_command = |word: &OsString| own == "sqlite3" && word.as_bytes().starts_with(b".");
     let says = |word: &OsString, needles: &[&str]| !is_command(word) && mentions(word.as_bytes(), needles);
     let asks = |needles: &[&str]| !is_shell && rest(1).iter().any(|word| says(word, needles));
-    if parts.iter().any(|(name, words)| shows_times(name, words)) || asks(ASKS_TIMES) {
+    if parts.iter().any(|(name, words)| shows_times(name, words))
+        || asks(ASKS_TIMES)
+        || asks(&[".owner()", ".group()"])
+    {
         return Shows::Times;
     }
     if named(&own, WITHOUT_EXECUTING) && image.name.is_empty() {

@@ -3,12 +3,20 @@
 use super::Observer;
 use super::witness::Before;
 use crate::exec::{Access, Shows};
+use crate::hash::occurrence::is_of_project;
 use crate::hash::{interpreters, look};
 use crate::memo::reason::NotKept;
 use crate::profiles::state::GIT_INDEX;
 use crate::record::{Evidence, Observation};
+use memchr::memmem;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+
+/// Whether a program is a package manager that starts scripts of the project.
+fn is_manager(name: &OsStr) -> bool {
+    ["npm", "npx", "pnpm", "yarn"].iter().any(|known| name == *known)
+}
 
 impl Observer<'_> {
     /// Whether code that walks directories only looked at a file, and asks for no sizes: at git's index, whose size is that of its
@@ -17,8 +25,25 @@ impl Observer<'_> {
         let mut names = self.trace.programs.iter().filter_map(|program| program.file_name());
         !(access.read || access.changed || access.opened || access.times_shown || access.mode_shown)
             && self.asked == Shows::Nothing
-            && names.all(|name| interpreters::is_one(name) && !interpreters::is_shell(name))
+            && names.all(|name| {
+                let walks = interpreters::is_one(name) && !interpreters::is_shell(name);
+                walks
+                    || name == "env"
+                    || (self.runs_scripts() && (is_manager(name) || interpreters::is_shell(name)))
+            })
             && !self.names_sizes()
+    }
+
+    /// Whether the call is that of a package manager, which starts a shell for each script, and no script tests for files.
+    fn runs_scripts(&self) -> bool {
+        let first = self.run.words.first().and_then(|word| Path::new(word).file_name());
+        let tests = |text: Vec<u8>| {
+            ["[ ", "[[ ", "test -"].iter().any(|test| memmem::find(&text, test.as_bytes()).is_some())
+        };
+        let is_list =
+            |path: &Path| path.ends_with("package.json") && is_of_project(path, &self.run.places.root);
+        let mut lists = self.trace.accesses.iter().filter(|(path, access)| access.read && is_list(path));
+        first.is_some_and(is_manager) && lists.all(|(path, _)| fs::read(path).is_ok_and(|text| !tests(text)))
     }
 
     /// Observes the content part of git's index, which was only looked at; its time counts like that of any other file.

@@ -47,6 +47,7 @@ use super::reason::NotKept;
 use super::stdin::{Asks, StdinAtStart};
 use crate::error::{cannot_inspect, is_inconclusive_for, means_absent};
 use crate::exec::{Hazard, Shows, Trace};
+use crate::hash::accounts::{self, TABLES};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
@@ -117,6 +118,13 @@ pub(super) struct Observed {
     pub(super) code_asks: bool,
 }
 
+/// Whether something in the run looked up users or groups.
+fn looks_up(trace: &Trace) -> bool {
+    let tables = TABLES.into_iter().chain([accounts::NAME_SERVICES]);
+    let mut accesses = tables.filter_map(|table| trace.accesses.get(Path::new(table)));
+    accesses.any(|access| access.read)
+}
+
 /// Turns a trace into observations and outputs.
 ///
 /// # Errors
@@ -141,7 +149,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         code: OnceCell::new(),
         makefiles: OnceCell::new(),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
-        asked: asks::asked_by(run.captured),
+        asked: asks::asked_by(run.captured, looks_up(trace)),
         timed: Vec::new(),
         modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),

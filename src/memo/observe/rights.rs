@@ -5,6 +5,7 @@ use crate::exec::{Access, FirstChange, Image, ModeGiven, Shows, Trace};
 use crate::hash::entry::LanguageKind;
 use crate::hash::rights;
 use crate::profiles::attributes::{self, named};
+use crate::profiles::masks::Masked;
 use crate::profiles::users::NO_LOOK_UP;
 use crate::record::{Evidence, FileState, ModeRule};
 use std::collections::BTreeSet;
@@ -149,6 +150,26 @@ pub(super) fn copies_modes(image: &Image<'_>) -> bool {
     }
     named(own_name(image), attributes::COPY_ONE_MODE)
         || (name(image).as_bytes().starts_with(b"perl") && edits())
+}
+
+/// The modules of the run that set modes as the umask says.
+pub(super) fn masked(trace: &Trace) -> Masked {
+    Masked::of(trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path.as_path()))
+}
+
+/// Modes that such modules set are those that were asked for.
+pub(super) fn follow_masks(trace: &mut Trace, umask: u32) {
+    let masked = masked(trace);
+    if !masked.is_any() {
+        return;
+    }
+    for (path, given) in &mut trace.modes {
+        if let ModeGiven::Set { mode, is_computed: true } = given
+            && let Some(usual) = masked.usual(path, *mode, umask)
+        {
+            *given = ModeGiven::Asked(usual);
+        }
+    }
 }
 
 impl Observer<'_> {

@@ -1,7 +1,7 @@
 //! Whether the umask, the superuser and the user count: only if a result can show them.
 
 use super::witness::Before;
-use super::{Observer, Run};
+use super::{Observer, Run, rights};
 use crate::exec::{Access, FirstChange, Shows};
 use crate::hash::accounts::{self, TABLES};
 use crate::hash::entry::LanguageKind;
@@ -26,7 +26,8 @@ impl Observer<'_> {
         let any_of = |names: &[&str]| {
             trace.programs.iter().filter_map(|program| program.file_name()).any(|name| named(name, names))
         };
-        self.observed.umask_counts |= trace.umask_used || shows_own;
+        let asks_mask = trace.umask_used && (!rights::masked(trace).is_any() || self.names("umask"));
+        self.observed.umask_counts |= asks_mask || shows_own;
         self.observed.user_counts = is_refused
             || shows_own
             || trace.owners_set

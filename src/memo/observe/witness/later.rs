@@ -4,6 +4,7 @@ use super::{Before, Watcher};
 use crate::digest::Digest;
 use crate::exec::Trace;
 use crate::hash::files;
+use crate::memo::observe::rights;
 use crate::record::{Evidence, FileState};
 use std::collections::HashMap;
 use std::fs;
@@ -13,10 +14,11 @@ use std::path::{Path, PathBuf};
 impl Watcher<'_> {
     /// After the command has ended: digests the files that were left for later, at their present paths. A file that no longer
     /// exists or was written keeps only size and time. Paths through links that are gone get their real names in `trace`.
-    pub(in crate::memo) fn settle(&mut self, trace: Option<&mut Trace>) {
+    pub(in crate::memo) fn settle(&mut self, trace: Option<&mut Trace>, umask: u32) {
         if let Some(trace) = trace {
             self.follow_replaced_links(trace);
             self.merge_aliases(trace);
+            rights::follow_masks(trace, umask);
         }
         let mut known: HashMap<(u64, u64), (Evidence, Digest)> = HashMap::new();
         for (path, evidence, digest) in self.background.finish() {
