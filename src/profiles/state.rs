@@ -13,7 +13,7 @@ pub(super) use programs::{is_named, names};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use tables::{DERIVED, PRIVATE, PRODUCTS, READ_WHOLE, RESULTS, SHOWN};
+use tables::{DERIVED, PRIVATE, PRODUCTS, READ_WHOLE, RESULTS, SHOWN, TIMINGS};
 
 /// Python's bytecode beside imported sources: its bit in the result of [`keeps`].
 pub const BYTECODE: u64 = 1 << 63;
@@ -74,6 +74,8 @@ pub enum Kind {
     Private,
     /// It follows from other state. Reading it does not count; what is written is a product.
     Derived,
+    /// It says how long earlier work took. Its earlier content does not count; what is written is an output.
+    Timings,
     /// It describes products, and belongs together with them.
     Products,
     /// It describes earlier results, and no product.
@@ -122,8 +124,10 @@ fn rows() -> impl Iterator<Item = (usize, Kind, &'static Row)> {
     let products = PRODUCTS.iter().map(|row| (Kind::Products, row));
     let results = RESULTS.iter().map(|row| (Kind::Results, row));
     let derived = DERIVED.iter().map(|row| (Kind::Derived, row));
+    let timings = TIMINGS.iter().map(|row| (Kind::Timings, row));
     private
         .chain(derived)
+        .chain(timings)
         .chain(products)
         .chain(results)
         .enumerate()

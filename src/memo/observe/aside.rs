@@ -34,6 +34,8 @@ pub(super) struct Aside {
     pub(super) existing: BTreeSet<PathBuf>,
     /// Results of earlier runs.
     results: FxHashSet<OsString>,
+    /// State that says how long earlier work took.
+    timings: FxHashSet<OsString>,
     /// State that describes products.
     describing: FxHashSet<OsString>,
     /// Directories of tools of which the run listed the entries: other names in them count.
@@ -80,6 +82,11 @@ impl Aside {
     /// Whether `path` has results of earlier runs, which the run reads and writes.
     pub(super) fn is_result(&self, path: &Path) -> bool {
         self.results.contains(path.as_os_str())
+    }
+
+    /// Whether `path` says how long earlier work took, and the run wrote it.
+    pub(super) fn is_timing(&self, path: &Path) -> bool {
+        self.timings.contains(path.as_os_str())
     }
 
     /// Whether `path` is state that describes products or earlier results, and only its tool used it.
@@ -211,11 +218,15 @@ impl Finder<'_> {
                     self.aside.leave_out(&found.base);
                 }
             }
-            Kind::Derived if !access.changed => {
+            Kind::Timings if access.changed => {
+                self.aside.timings.insert(path.as_os_str().to_owned());
+                self.aside.leave_out(&found.base);
+            }
+            Kind::Derived | Kind::Timings if !access.changed => {
                 self.aside.paths.insert(path.as_os_str().to_owned());
                 self.aside.leave_out(path);
             }
-            Kind::Results | Kind::Products | Kind::Derived => {
+            Kind::Results | Kind::Products | Kind::Derived | Kind::Timings => {
                 self.aside.describing.insert(path.as_os_str().to_owned());
             }
         }

@@ -33,7 +33,9 @@ impl Observer<'_> {
         {
             return true;
         }
-        self.own_sources.is_run_alone(path) || (self.aside.is_result(path) && access.changed)
+        self.own_sources.is_run_alone(path)
+            || (self.aside.is_result(path) && access.changed)
+            || self.aside.is_timing(path)
     }
 
     /// Whether a file outside of the root or in a repository that was opened for writing is unchanged (a database that was only

@@ -44,6 +44,9 @@ impl Observer<'_> {
             }
             Region::Own | Region::Outside | Region::Repository => return Ok(()),
         }
+        if self.aside.is_timing(path) {
+            return if net { self.output(path, now.as_ref(), before, is_another) } else { Ok(()) };
+        }
         if self.aside.is_result(path) {
             self.settled.insert(path.to_path_buf());
             return if net { self.output(path, now.as_ref(), before, is_another) } else { Ok(()) };

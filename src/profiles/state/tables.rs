@@ -299,6 +299,14 @@ pub(super) const DERIVED: &[Row] = &[Row {
     ],
 }];
 
+/// How long earlier work took. It decides in which order the tool works, and is an output.
+pub(super) const TIMINGS: &[Row] = &[Row {
+    name: "how long vitest's tests took",
+    programs: NODE,
+    used: &["vitest"],
+    places: &[Root("node_modules/.vite/vitest"), Root("node_modules/.vitest")],
+}];
+
 /// State that records which products were made from which inputs.
 pub(super) const PRODUCTS: &[Row] = &[
     Row {
@@ -341,7 +349,9 @@ pub(super) const PRODUCTS: &[Row] = &[
         places: &[Root("status.json")],
     },
     Row { name: "nyc's raw coverage", programs: NODE, used: &["nyc"], places: &[Root(".nyc_output")] },
+    Row { name: "c8's raw coverage", programs: NODE, used: &["c8"], places: &[Root("coverage/tmp")] },
     // They look at what is there before they write, and leave the same.
+    Row { name: "what postcss wrote", programs: &["postcss"], used: &[], places: &[Root("*")] },
     Row { name: "what rsync copied", programs: &["rsync"], used: &[], places: &[Root("*")] },
     Row { name: "what bzip2 packed", programs: &["bzip2"], used: &[], places: &[Root("*.bz2")] },
     Row {
