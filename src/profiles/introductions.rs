@@ -103,6 +103,9 @@ impl Colors {
     }
 }
 
+/// The package by which pip finds the name of the system, for servers.
+pub const NAMES_SYSTEM: &str = "distro";
+
 /// Words of a command or in a project that ask for colors.
 pub const ASK_FOR_COLORS: &[&[u8]] = &[b"FORCE_COLOR", b"--color", b"--colors"];
 

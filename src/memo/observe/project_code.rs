@@ -4,6 +4,7 @@ use super::asks::{mentions, takes_whole};
 use super::session::{any_text, own_text};
 use super::{Observer, bytecode, programs};
 use crate::exec::Shows;
+use crate::hash::entry::What;
 use crate::hash::environment::composed;
 use crate::hash::resume;
 use crate::profiles::attributes::{ASKS_MODES, PERL_ASKS_TIMES};
@@ -80,6 +81,15 @@ impl Observer<'_> {
             if shows { Shows::Modes } else { Shows::Nothing }
         });
         asked.max().unwrap_or_default()
+    }
+
+    /// Whether the run read code of the project other than the script of the call.
+    pub(super) fn reads_own_code(&self) -> bool {
+        let script = match &self.run.captured.command.entry.what {
+            What::Script(script) => Some(script),
+            _ => None,
+        };
+        self.code_read().any(|code| Some(&code.path) != script)
     }
 
     fn code_read(&self) -> impl Iterator<Item = &Code> {

@@ -36,6 +36,7 @@ impl Observer<'_> {
         self.own_sources.is_run_alone(path)
             || (self.aside.is_result(path) && access.changed)
             || self.aside.is_timing(path)
+            || self.introduces_itself(path, access)
     }
 
     /// Whether a file outside of the root or in a repository that was opened for writing is unchanged (a database that was only

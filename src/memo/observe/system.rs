@@ -6,11 +6,13 @@ use super::{Observer, Run};
 use crate::digest::Digest;
 use crate::exec::{Access, Image, LooksUp, Trace};
 use crate::hash::accounts::{self, TABLES};
+use crate::hash::entry::What;
 use crate::hash::files;
 use crate::hash::loader::{self, CACHE};
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::memo::reason::NotKept;
 use crate::profiles::attributes::{has_options_alone, named};
+use crate::profiles::introductions;
 use crate::profiles::users::{FIND_OTHERS, LOOK_UP_OWN, LOOK_UP_OWNERS};
 use crate::record::{Circumstances, Names, Observation, Timestamp};
 use memchr::memmem;
@@ -23,6 +25,8 @@ use std::path::{Path, PathBuf};
 
 /// Larger files are not code.
 const LARGEST_CODE: u64 = 1 << 20;
+/// The directory of the system's settings.
+const SETTINGS: &str = "/etc";
 
 /// Words in code that looks up users or groups by name, or all of them.
 const LOOK_UP: &[&str] = &[
@@ -133,6 +137,26 @@ fn says_of_call(run: &Run<'_>, made: &Made, says: &dyn Fn(&[u8]) -> bool) -> boo
 }
 
 impl Observer<'_> {
+    /// Whether pip lists `/etc`, or looks at a file there, to tell servers the name of the system, in a run without code of the
+    /// project. What it reads counts.
+    pub(super) fn introduces_itself(&self, path: &Path, access: Access) -> bool {
+        let is_only_seen = !(access.read || access.opened || access.changed || access.absent);
+        let is_there =
+            path == Path::new(SETTINGS) || path.parent() == Some(Path::new(SETTINGS)) && is_only_seen;
+        let is_pip = || match &self.run.captured.command.entry.what {
+            What::Module(name) => name == "pip",
+            What::Script(script) => {
+                script.file_name().is_some_and(|name| name.as_bytes().starts_with(b"pip"))
+            }
+            What::Inline { .. } | What::Program => false,
+        };
+        let is_distro = |path: &Path| path.iter().any(|name| name == introductions::NAMES_SYSTEM);
+        is_there
+            && is_pip()
+            && self.trace.accesses.iter().any(|(path, access)| access.read && is_distro(path))
+            && !self.reads_own_code()
+    }
+
     /// Observes the parts that count.
     pub(super) fn tables(&mut self) -> Result<(), NotKept> {
         let are_tables_needed = !self.only_settings_are_sought();
