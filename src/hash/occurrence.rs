@@ -20,7 +20,7 @@ use super::files::{WORTH_ALL_CORES, trusted};
 use crate::profiles::introductions::Colors;
 use crate::record::{Evidence, Recall, Timestamp};
 use archives::is_archive;
-pub(crate) use colors::colors_of;
+pub(crate) use colors::{Printed, colors_of};
 use many::Finder;
 use rules::{BESIDE, Occurrence, Rules, is_system_library};
 use rustc_hash::FxHashSet;

@@ -9,6 +9,7 @@ use super::{Context, Policy, file_clock};
 use crate::error::Result;
 use crate::exec::{Output, Spec, Stdin, Trace, Tty, WatchMode};
 use crate::hash::capture;
+use crate::hash::occurrence::Printed;
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Observation, Termination};
 
@@ -71,7 +72,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         ignored_writes: &declared.ignored,
         ignored_reads: &declared.unread,
         exact_state: request.exact_state,
-        at_terminal: false,
+        printed: Printed::Something,
     };
     let verdict = observe::observe(&run, &trace, &watcher).map(|observed| {
         let observations = observed.observations.into_iter().map(|(observation, _)| observation);

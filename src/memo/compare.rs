@@ -10,8 +10,8 @@ use crate::hash::environment;
 use crate::hash::holds::{self, Present};
 use crate::hash::look;
 use crate::hash::modules::INLINE;
-use crate::hash::occurrence::{NameSearch, colors_of};
-use crate::record::{Coverage, FileState, Observation, Recall, StdinUse, StoredPath, questions};
+use crate::hash::occurrence::{NameSearch, Printed, colors_of};
+use crate::record::{Commit, Coverage, FileState, Observation, Recall, StdinUse, StoredPath, questions};
 use crate::store::Candidate;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -140,9 +140,9 @@ pub(super) fn new_variables<'s>(
     let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
     let root = present.places.root.as_path();
     let files: Vec<_> = files.into_iter().map(|path| (path, None)).collect();
-    let had_terminal = candidate.commit.terminals != [None; 2];
-    let words = &candidate.commit.words;
-    let colors = colors_of((had_terminal, present.environment), words, (&files, root), recall);
+    let Commit { terminals, stdout, stderr, words, .. } = &candidate.commit;
+    let printed = Printed::of(*terminals != [None; 2], stdout.size.saturating_add(stderr.size));
+    let colors = colors_of((printed, present.environment), words, (&files, root), recall);
     let search = search.within(root).with_colors(colors);
     let mut found: BTreeSet<Vec<u8>> = search.search_seen_files(&files, recall).into_iter().collect();
     if candidate

@@ -9,11 +9,13 @@ enum When {
     Always,
     /// While there is no terminal, and nothing asks for colors.
     Plain,
+    /// While one of [`SILENT`] prints nothing: it colors only what it prints.
+    Silent,
     /// While none of these variables is set.
     Without(&'static [&'static str]),
 }
 
-/// The end of a module's path, and variables that it names.
+/// The end of the path of a module, or of its directory, and variables that it names.
 struct Row(&'static str, &'static [&'static str], When);
 
 /// Read by `supports-color` after it has returned for a stream that is no terminal.
@@ -34,7 +36,11 @@ const COLORS: &[&str] = &[
     "TRAVIS",
 ];
 
-const SERVICES: &[&str] = &["CIRCLECI", "GITHUB_ACTIONS", "GITLAB_CI"];
+const SERVICES: &[&str] =
+    &["APPVEYOR", "BUILDKITE", "CIRCLECI", "DRONE", "GITHUB_ACTIONS", "GITLAB_CI", "TRAVIS"];
+
+/// Tools that write no colored text to files.
+const SILENT: &[&str] = &["babel", "postcss"];
 
 const ROWS: &[Row] = &[
     Row(
@@ -50,6 +56,11 @@ const ROWS: &[Row] = &[
     Row("npm/node_modules/@sigstore/sign/dist/identity/ci.js", &["CI"], When::Always),
     Row("npm/package.json", &["CI"], When::Always),
     Row("supports-color/index.js", COLORS, When::Plain),
+    Row("picocolors/picocolors.js", &["CI"], When::Silent),
+    // They ask only where the platform is another one.
+    Row("postcss-reporter/lib/util.js", &["CI"], When::Always),
+    Row("is-unicode-supported/index.js", &["CI"], When::Always),
+    Row("tsx/dist", &["CI"], When::Without(SERVICES)),
     Row("colorette/index.js", &["CI"], When::Without(SERVICES)),
     Row("colorette/index.cjs", &["CI"], When::Without(SERVICES)),
     Row("webpack/lib/util/terminalColors.js", &["CI"], When::Without(SERVICES)),
@@ -60,6 +71,8 @@ const ROWS: &[Row] = &[
 pub struct Colors {
     /// Whether there may be a terminal, or something asks for colors.
     wanted: bool,
+    /// Whether one of [`SILENT`] ran and printed nothing.
+    silent: bool,
     /// Those of [`SERVICES`] that are set.
     set: Vec<&'static str>,
 }
@@ -68,13 +81,24 @@ impl Colors {
     /// Circumstances in which each name counts, except those that never do.
     #[must_use]
     pub fn wanted() -> Self {
-        Self { wanted: true, set: SERVICES.to_vec() }
+        Self { wanted: true, silent: false, set: SERVICES.to_vec() }
     }
 
     /// Those of a run without a terminal, for which nothing asks for colors, and in whose environment `is_set`.
     #[must_use]
     pub fn plain(is_set: &dyn Fn(&str) -> bool) -> Self {
-        Self { wanted: false, set: SERVICES.iter().copied().filter(|name| is_set(name)).collect() }
+        Self {
+            wanted: false,
+            silent: false,
+            set: SERVICES.iter().copied().filter(|name| is_set(name)).collect(),
+        }
+    }
+
+    /// The same for a run of `program` that printed nothing.
+    #[must_use]
+    pub fn silent(self, program: &Path) -> Self {
+        let silent = SILENT.iter().any(|name| program.file_name().is_some_and(|program| program == *name));
+        Self { silent, ..self }
     }
 
     /// Whether the module at `path` names a variable without letting it decide anything.
@@ -83,24 +107,30 @@ impl Colors {
         let holds = |when: &When| match when {
             When::Always => true,
             When::Plain => !self.wanted,
+            When::Silent => self.silent,
             When::Without(names) => names.iter().all(|name| !self.set.contains(name)),
         };
         ROWS.iter().any(|Row(end, names, when)| {
-            names.iter().any(|known| known.as_bytes() == name) && path.ends_with(end) && holds(when)
+            names.iter().any(|known| known.as_bytes() == name) && is_at(path, end) && holds(when)
         })
     }
 
     /// Whether a name in the module at `path` may be without effect in some circumstances.
     #[must_use]
     pub fn depend_on(path: &Path) -> bool {
-        ROWS.iter().any(|Row(end, ..)| path.ends_with(end))
+        ROWS.iter().any(|Row(end, ..)| is_at(path, end))
     }
 
     /// Bytes that differ between different circumstances.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        format!("{} {}", self.wanted, self.set.join(" ")).into_bytes()
+        format!("{} {} {}", self.wanted, self.silent, self.set.join(" ")).into_bytes()
     }
+}
+
+/// Whether a path, or its directory, ends so.
+fn is_at(path: &Path, end: &str) -> bool {
+    path.ends_with(end) || path.parent().is_some_and(|above| above.ends_with(end))
 }
 
 /// The package by which pip finds the name of the system, for servers.
@@ -136,5 +166,10 @@ mod tests {
         assert!(is(&alone, "/p/node_modules/colorette/index.cjs", "CI"));
         assert!(!is(&service, "/p/node_modules/colorette/index.cjs", "CI"));
         assert_ne!(alone.to_bytes(), service.to_bytes());
+        let picocolors = "/p/node_modules/picocolors/picocolors.js";
+        let silent = |program: &str| Colors::plain(&|_| false).silent(Path::new(program));
+        assert!(is(&silent("node_modules/.bin/babel"), picocolors, "CI"));
+        assert!(!is(&silent("node_modules/.bin/stylelint"), picocolors, "CI"));
+        assert!(is(&alone, "/p/node_modules/tsx/dist/index-Bqjv9TxC.mjs", "CI"));
     }
 }

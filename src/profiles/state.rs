@@ -63,6 +63,8 @@ enum Place {
     Settings(&'static str),
     /// Directly in a temporary directory.
     Temporary(&'static str),
+    /// The same, without what is in it.
+    TemporaryAlone(&'static str),
     /// The value of this variable.
     Variable(&'static str),
 }
@@ -155,7 +157,8 @@ impl Tables {
         let mut outside = Vec::new();
         for (number, _, row) in rows() {
             for place in row.places {
-                let alone = matches!(place, Place::Settings(_) | Place::HomeAlone(_));
+                let alone =
+                    matches!(place, Place::Settings(_) | Place::HomeAlone(_) | Place::TemporaryAlone(_));
                 let mut add = |base: &Path, names: &'static str| {
                     let directory = base.as_os_str().as_bytes().to_vec();
                     outside.push(Outside { directory, names, alone, row: number });
@@ -169,7 +172,9 @@ impl Tables {
                     }
                     Place::Cache(names) => caches.iter().for_each(|cache| add(cache, names)),
                     Place::Settings(names) => settings.iter().for_each(|directory| add(directory, names)),
-                    Place::Temporary(names) => temporary.iter().for_each(|directory| add(directory, names)),
+                    Place::Temporary(names) | Place::TemporaryAlone(names) => {
+                        temporary.iter().for_each(|directory| add(directory, names))
+                    }
                     Place::Variable(name) => set(name).iter().for_each(|path| add(path, "")),
                 }
             }

@@ -9,20 +9,46 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// What a run printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Printed {
+    /// No byte.
+    Nothing,
+    /// Something, and not to a terminal.
+    Something,
+    /// It may have had a terminal.
+    ToTerminal,
+}
+
+impl Printed {
+    /// By whether there was a terminal, and the number of bytes.
+    pub(crate) fn of(at_terminal: bool, bytes: u64) -> Self {
+        match bytes {
+            _ if at_terminal => Self::ToTerminal,
+            0 => Self::Nothing,
+            _ => Self::Something,
+        }
+    }
+}
+
 /// How packages choose colors in a run that read `files`, each with its known state.
 pub(crate) fn colors_of(
-    (at_terminal, environment): (bool, &Environment),
-    words: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    (printed, environment): (Printed, &Environment),
+    words: &[impl AsRef<[u8]>],
     (files, root): (&[(PathBuf, Option<Evidence>)], &Path),
     recall: &dyn Recall,
 ) -> Colors {
     let is_set = |name: &str| lookup(environment, OsStr::new(name)).is_some();
     let any = |is: fn(&Path) -> bool| files.iter().any(|(path, _)| is(path));
-    if at_terminal || is_set("FORCE_COLOR") || !any(Colors::depend_on) || any(makes_terminals) {
+    if printed == Printed::ToTerminal
+        || is_set("FORCE_COLOR")
+        || !any(Colors::depend_on)
+        || any(makes_terminals)
+    {
         return Colors::wanted();
     }
     let asks = |word: &[u8]| ASK_FOR_COLORS.iter().any(|text| memmem::find(word, text).is_some());
-    if words.into_iter().any(|word| asks(word.as_ref())) {
+    if words.iter().any(|word| asks(word.as_ref())) {
         return Colors::wanted();
     }
     // Scripts of the project may start what prints colors.
@@ -31,7 +57,13 @@ pub(crate) fn colors_of(
     if !search.search_seen_files(&of_project, recall).is_empty() {
         return Colors::wanted();
     }
-    Colors::plain(&is_set)
+    let colors = Colors::plain(&is_set);
+    match words.first() {
+        Some(program) if printed == Printed::Nothing => {
+            colors.silent(Path::new(OsStr::from_bytes(program.as_ref())))
+        }
+        _ => colors,
+    }
 }
 
 /// Programs and modules that give others a terminal.

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::exec::{Finished, Hazard, Trace, Unwatched};
 use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::{Manifest, Part, Value};
+use crate::hash::occurrence::Printed;
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
     Commit, Coverage, Evidence, Observation, OutputTree, Product, ProductClass, Products, Replay, SourceFile,
@@ -77,7 +78,10 @@ impl Keeping<'_> {
                     ignored_writes: &self.declared.ignored,
                     ignored_reads: &self.declared.unread,
                     exact_state: self.request.exact_state,
-                    at_terminal: finished.made != [None; 2],
+                    printed: Printed::of(
+                        finished.made != [None; 2],
+                        streams.stdout.size.saturating_add(streams.stderr.size),
+                    ),
                 };
                 observe::observe(&run, trace, watcher)?
             }

@@ -51,6 +51,7 @@ use crate::hash::accounts::{self, TABLES};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
+use crate::hash::occurrence::Printed;
 use crate::profiles::makefile::Targets;
 use crate::record::{Circumstances, Evidence, FileState, Observation, Places, Product, Recall, Timestamp};
 use aside::Aside;
@@ -86,8 +87,8 @@ pub(super) struct Run<'a> {
     pub(super) ignored_reads: &'a Patterns,
     /// Whether the earlier state of each product counts exactly (`--exact-state`).
     pub(super) exact_state: bool,
-    /// Whether it had a terminal.
-    pub(super) at_terminal: bool,
+    /// What it printed.
+    pub(super) printed: Printed,
 }
 
 /// Paths of which the trace has every single access: sources that count in normal form.
@@ -187,7 +188,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     session::observe(run, trace, &observer.aside, &mut observer.observed);
     observer.user(is_refused);
     observer.observed.code_asks =
-        run.at_terminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);
+        run.printed == Printed::ToTerminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);
     observer.above();
     observer.memory.keep();
     all_seen(&observer.observed, run.places)?;

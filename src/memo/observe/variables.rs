@@ -61,8 +61,8 @@ pub(super) fn observe(
     let sources = sources.filter(|path| path != Path::new(INLINE)).map(|path| (path, None));
     let files: Vec<(PathBuf, Option<Evidence>)> = contents.iter().cloned().chain(sources).collect();
     let root = run.places.root.as_path();
-    let words = run.words.iter().map(|word| word.as_bytes());
-    let colors = colors_of((run.at_terminal, environment), words, (&files, root), run.recall);
+    let words: Vec<&[u8]> = run.words.iter().map(|word| word.as_bytes()).collect();
+    let colors = colors_of((run.printed, environment), &words, (&files, root), run.recall);
     let names = open.iter().map(|(name, _)| name.as_bytes());
     let search = NameSearch::new(names).within(root).with_colors(colors);
     let mut found: BTreeSet<Vec<u8>> = search.search_seen_files(&files, run.recall).into_iter().collect();

@@ -1,6 +1,6 @@
 //! The tables. Each row names the programs that keep the state, evidence of their activity, and the locations.
 
-use super::Place::{Cache, Home, HomeAlone, Root, Settings, Temporary, Variable};
+use super::Place::{Cache, Home, HomeAlone, Root, Settings, Temporary, TemporaryAlone, Variable};
 use super::{Row, Shown};
 
 const PYTHON: &[&str] = &["python*", "pypy*", "ipython*"];
@@ -62,7 +62,7 @@ pub(super) const PRIVATE: &[Row] = &[
         places: &[Cache("python-entrypoints")],
     },
     Row { name: "standard", programs: NODE, used: &["standard"], places: &[Cache("standard")] },
-    Row { name: "tsx", programs: NODE, used: &["tsx"], places: &[Temporary("tsx-#")] },
+    Row { name: "tsx", programs: NODE, used: &["tsx"], places: &[Temporary("tsx-#"), TemporaryAlone("tsx")] },
     Row {
         name: "pip",
         programs: &["pip", "pip3*", "uv", "python*"],
