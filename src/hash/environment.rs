@@ -127,7 +127,7 @@ pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, 
     Some(joined.map_or(Cow::Borrowed(first.as_os_str()), |bytes| Cow::Owned(OsString::from_vec(bytes))))
 }
 
-/// The digest of a variable's value. Paths below the root are relative to it. Where the name or the value looks like a secret,
+/// The digest of a variable's value. In variables by which tools search for files, paths below the root are relative to it. Where the name or the value looks like a secret,
 /// the digest is keyed with `secret`, so that guessed values cannot be checked against it without the store.
 #[must_use]
 pub fn variable_digest(name: &[u8], value: &[u8], places: &Places, secret: &[u8; DIGEST_LENGTH]) -> Digest {
@@ -143,7 +143,7 @@ pub(super) fn variable_digest_by(
 ) -> Digest {
     let mut encoder = Encoder::new();
     let decisive = decisive(name, value);
-    match relative(&decisive, &places.root) {
+    match relative(name, &decisive, &places.root) {
         None => {
             encoder.bytes(name).bytes(&decisive);
         }

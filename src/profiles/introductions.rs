@@ -20,7 +20,6 @@ struct Row(&'static str, &'static [&'static str], When);
 
 /// Read by `supports-color` after it has returned for a stream that is no terminal.
 const COLORS: &[&str] = &[
-    "AGENT_NAME",
     "APPVEYOR",
     "BUILDKITE",
     "CI",
@@ -32,7 +31,6 @@ const COLORS: &[&str] = &[
     "GITHUB_ACTIONS",
     "GITLAB_CI",
     "TEAMCITY_VERSION",
-    "TF_BUILD",
     "TRAVIS",
 ];
 
@@ -49,12 +47,12 @@ const ROWS: &[Row] = &[
         When::Always,
     ),
     // npm shows a progress bar, asks and tells of a new version at a terminal alone; `CI` gives its user agent no name.
-    Row("npm/node_modules/ci-info/index.js", &["CI"], When::Plain),
-    Row("npm/node_modules/ci-info/vendors.json", &["CI"], When::Plain),
-    Row("npm/node_modules/@npmcli/config/lib/definitions/definitions.js", &["CI"], When::Plain),
-    Row("npm/node_modules/libnpmexec/lib/run-script.js", &["CI"], When::Plain),
-    Row("npm/node_modules/@sigstore/sign/dist/identity/ci.js", &["CI"], When::Always),
-    Row("npm/package.json", &["CI"], When::Always),
+    Row("node_modules/npm/node_modules/ci-info/index.js", &["CI"], When::Plain),
+    Row("node_modules/npm/node_modules/ci-info/vendors.json", &["CI"], When::Plain),
+    Row("node_modules/npm/node_modules/@npmcli/config/lib/definitions/definitions.js", &["CI"], When::Plain),
+    Row("node_modules/npm/node_modules/libnpmexec/lib/run-script.js", &["CI"], When::Plain),
+    Row("node_modules/npm/node_modules/@sigstore/sign/dist/identity/ci.js", &["CI"], When::Always),
+    Row("node_modules/npm/package.json", &["CI"], When::Always),
     Row("supports-color/index.js", COLORS, When::Plain),
     Row("picocolors/picocolors.js", &["CI"], When::Silent),
     // They ask only where the platform is another one.
@@ -136,8 +134,12 @@ fn is_at(path: &Path, end: &str) -> bool {
 /// The package by which pip finds the name of the system, for servers.
 pub const NAMES_SYSTEM: &str = "distro";
 
-/// Words of a command or in a project that ask for colors.
-pub const ASK_FOR_COLORS: &[&[u8]] = &[b"FORCE_COLOR", b"--color", b"--colors"];
+/// Values of `CI` that name no service.
+pub const NAMELESS: &[&str] = &["", "1", "true"];
+
+/// Words of a command or in a project that ask for colors, or how they are chosen.
+pub const ASK_FOR_COLORS: &[&[u8]] =
+    &[b"FORCE_COLOR", b"--color", b"--colors", b"isTTY", b"supportsColor", b"supports-color", b"picocolors"];
 
 #[cfg(test)]
 mod tests {

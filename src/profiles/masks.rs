@@ -42,13 +42,24 @@ impl Masked {
         !self.0.is_empty()
     }
 
+    /// Whether one of the modules may have made what is at `path`.
+    #[must_use]
+    pub fn makes(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.0.iter().any(|row| row.makes.iter().any(|end| name.ends_with(end)))
+    }
+
+    /// Whether other code may give files names that end like theirs.
+    #[must_use]
+    pub fn are_named_alike(&self) -> bool {
+        self.0.iter().any(|row| row.package == "dbm")
+    }
+
     /// The usual mode of which `mask` leaves `mode`, if one of the modules set that at `path`.
     #[must_use]
     pub fn usual(&self, path: &Path, mode: u32, mask: u32) -> Option<u32> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let makes = |row: &&Row| row.makes.iter().any(|end| name.ends_with(end));
         let usual = || USUAL.into_iter().find(|usual| usual & !mask == mode);
-        self.0.iter().any(|row| makes(&row)).then(usual).flatten()
+        self.makes(path).then(usual).flatten()
     }
 }
 

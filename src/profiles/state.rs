@@ -7,7 +7,7 @@
 mod programs;
 mod tables;
 
-pub use programs::{asks_earlier_results, keeps};
+pub use programs::{asks_earlier_results, is_build_tool, keeps};
 pub(super) use programs::{is_named, names};
 
 use std::ffi::{OsStr, OsString};
@@ -42,10 +42,12 @@ struct Shown {
     letter: u8,
     /// The option, and others that name a file in which it may be set.
     options: &'static [&'static str],
-    /// The name of the setting.
-    setting: &'static str,
+    /// Texts in a file of settings that ask for it.
+    settings: &'static [&'static str],
     /// Names of files in which it may be set.
     files: &'static [&'static str],
+    /// Whether what the call runs beside the tool may show it, too.
+    alone: bool,
 }
 
 /// Location of state. A `*` in a component matches anything, a `#` at its end digits.
@@ -173,7 +175,9 @@ impl Tables {
                     Place::Cache(names) => caches.iter().for_each(|cache| add(cache, names)),
                     Place::Settings(names) => settings.iter().for_each(|directory| add(directory, names)),
                     Place::Temporary(names) | Place::TemporaryAlone(names) => {
-                        temporary.iter().for_each(|directory| add(directory, names))
+                        for directory in &temporary {
+                            add(directory, names);
+                        }
                     }
                     Place::Variable(name) => set(name).iter().for_each(|path| add(path, "")),
                 }
@@ -307,10 +311,18 @@ impl Row {
         self.shown_by().map_or(&[], |shown| shown.files)
     }
 
+    /// Whether it is state in a call that runs this script of an installed package, or another one.
+    #[must_use]
+    pub fn is_alone_in(&self, script: Option<&OsStr>) -> bool {
+        let is_own = |script: &OsStr| is_named(script.as_bytes(), self.programs);
+        self.shown_by().is_none_or(|shown| !shown.alone || script.is_some_and(is_own))
+    }
+
     /// Whether the text of such a file asks for it.
     #[must_use]
     pub fn is_shown_by(&self, text: &[u8]) -> bool {
-        self.shown_by().is_some_and(|shown| memchr::memmem::find(text, shown.setting.as_bytes()).is_some())
+        let has = |setting: &&str| memchr::memmem::find(text, setting.as_bytes()).is_some();
+        self.shown_by().is_some_and(|shown| shown.settings.iter().any(has))
     }
 
     /// Whether the run shows that the tool was active; `has` returns whether any path that was read, or program that was started,

@@ -95,6 +95,8 @@ pub const LOOK_UP_OWN: &[&str] = &[
     "python pypy node nodejs ruby perl R make gmake cmake ctest ninja meson cargo rustc go gcc cc npm",
     "tmux screen script env sort awk gawk mawk sed grep",
 ];
+/// Programs of Jupyter that show no directories.
+pub const CONVERT: &[&str] = &["jupyter-nbconvert", "nbconvert", "papermill"];
 /// The user's directories of Jupyter, below HOME.
 pub const JUPYTER: &[&str] = &[".jupyter", ".local/share/jupyter", ".local/etc/jupyter"];
 /// Arguments with which `find` looks up others.

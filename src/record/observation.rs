@@ -240,6 +240,29 @@ impl Observation {
         }
     }
 
+    /// The same observation of another path. `None` if it has not exactly one.
+    #[must_use]
+    pub fn at(&self, path: StoredPath) -> Option<Self> {
+        let mut other = self.clone();
+        let (Self::Content { path: place, .. }
+        | Self::State { path: place, .. }
+        | Self::Listing { path: place, .. }
+        | Self::Importable { path: place, .. }
+        | Self::Modules { path: place, .. }
+        | Self::Distributions { path: place, .. }
+        | Self::Loader { path: place, .. }
+        | Self::Accounts { path: place, .. }
+        | Self::Entries { path: place, .. }
+        | Self::Exists { path: place }
+        | Self::Index { path: place, .. }
+        | Self::Modified { path: place, .. }) = &mut other
+        else {
+            return None;
+        };
+        *place = path;
+        Some(other)
+    }
+
     /// The sort key of observations: those of one directory are together, those without a path come last.
     #[must_use]
     pub fn place(&self) -> Place<'_> {

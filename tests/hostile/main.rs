@@ -53,6 +53,11 @@ fn programs() {
 }
 
 #[test]
+fn decides() {
+    judge("decides");
+}
+
+#[test]
 fn places() {
     judge("places");
 }

@@ -45,6 +45,8 @@ pub struct Trace {
     pub modes: BTreeMap<PathBuf, ModeGiven>,
     /// A program asked for the umask, and its result may depend on it.
     pub umask_used: bool,
+    /// The same of a Python.
+    pub umask_used_by_python: bool,
     /// A program that shows modes, owners or times looked at a file that the run created.
     pub own_shown: bool,
 }

@@ -133,6 +133,8 @@ pub struct Nature {
     pub takes: Takes,
     /// Its result depends on the umask that it asks for.
     pub uses_umask: bool,
+    /// It is a Python, whose modules may ask for the umask to set the mode that it leaves.
+    pub is_python: bool,
     /// Its arguments contain the modes that it sets.
     pub names_modes: bool,
     /// It lists directories above its input only to find settings and packages with known names.

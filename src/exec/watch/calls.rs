@@ -158,7 +158,11 @@ fn take(
                 observer.set_mode(&named, true, low(stopped.argument(mode)).cast_unsigned());
             }
         }
-        Call::Umask => observer.umask_used |= observer.caller().uses_umask,
+        Call::Umask => {
+            let (uses_umask, is_python) = (observer.caller().uses_umask, observer.caller().is_python);
+            observer.umask_used |= uses_umask && !is_python;
+            observer.umask_used_by_python |= uses_umask && is_python;
+        }
         Call::Cut(fd, length) => {
             let number = stopped.flags(fd);
             observer.descriptors.written(tid, number);

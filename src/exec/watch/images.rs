@@ -47,6 +47,7 @@ impl Images {
             reads_code: true,
             looks_up: LooksUp::Anybody,
             uses_umask: true,
+            is_python: false,
             names_modes: false,
             seeks_settings: false,
             accepts_directories: false,

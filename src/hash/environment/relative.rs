@@ -1,4 +1,4 @@
-//! Values that contain the path of the project: in a clone elsewhere they contain the path of that clone.
+//! Values of search paths that contain the path of the project: in a clone elsewhere they contain the path of that clone.
 
 use memchr::memmem;
 use std::path::Path;
@@ -12,11 +12,41 @@ pub(super) struct Relative {
     pub(super) offsets: Vec<usize>,
 }
 
+/// Variables by which tools search for files. Code that takes the value of another variable apart may do anything with it.
+const SEARCH_PATHS: &[&str] = &[
+    "ACLOCAL_PATH",
+    "CFLAGS",
+    "CLASSPATH",
+    "CMAKE_PREFIX_PATH",
+    "CPATH",
+    "CPLUS_INCLUDE_PATH",
+    "CPPFLAGS",
+    "CXXFLAGS",
+    "C_INCLUDE_PATH",
+    "GOPATH",
+    "LDFLAGS",
+    "LD_LIBRARY_PATH",
+    "LIBRARY_PATH",
+    "MANPATH",
+    "MYPYPATH",
+    "NODE_PATH",
+    "PERL5LIB",
+    "PKG_CONFIG_PATH",
+    "PYTHONPATH",
+    "RUBYLIB",
+    "RUSTFLAGS",
+    "TCLLIBPATH",
+    "VIRTUAL_ENV",
+];
+
 /// Leaves out of `value` each path of `root` that is not a part of another path: `PYTHONPATH=/root/src:/root/lib`. `None` where
 /// there is none.
 ///
 /// A result that contains the path counts it by itself, like a result that contains the working directory.
-pub(super) fn relative(value: &[u8], root: &Path) -> Option<Relative> {
+pub(super) fn relative(name: &[u8], value: &[u8], root: &Path) -> Option<Relative> {
+    if SEARCH_PATHS.iter().all(|known| known.as_bytes() != name) {
+        return None;
+    }
     let root = root.as_os_str().as_bytes();
     if root.len() < 2 {
         return None;
@@ -68,7 +98,7 @@ mod tests {
             ("sqlite:////w/p/db", "sqlite:////db", &[10]),
         ] {
             let expected = Relative { rest: rest.as_bytes().to_vec(), offsets: offsets.to_vec() };
-            assert_eq!(relative(value.as_bytes(), root), Some(expected), "{value}");
+            assert_eq!(relative(b"CFLAGS", value.as_bytes(), root), Some(expected), "{value}");
         }
         for value in [
             "",
@@ -81,8 +111,10 @@ mod tests {
             "/w/p.bak",
             "https://h/w/p",
         ] {
-            assert_eq!(relative(value.as_bytes(), root), None, "{value}");
+            assert_eq!(relative(b"CFLAGS", value.as_bytes(), root), None, "{value}");
         }
-        assert_eq!(relative(b"/x", Path::new("/")), None);
+        assert_eq!(relative(b"CFLAGS", b"/x", Path::new("/")), None);
+        assert_eq!(relative(b"DATA", b"/w/p", root), None);
+        assert!(SEARCH_PATHS.is_sorted());
     }
 }

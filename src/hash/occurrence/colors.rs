@@ -2,7 +2,7 @@
 
 use super::{NameSearch, is_of_project};
 use crate::hash::environment::{Environment, lookup};
-use crate::profiles::introductions::{ASK_FOR_COLORS, Colors};
+use crate::profiles::introductions::{ASK_FOR_COLORS, Colors, NAMELESS};
 use crate::record::{Evidence, Recall};
 use memchr::memmem;
 use std::ffi::OsStr;
@@ -40,7 +40,10 @@ pub(crate) fn colors_of(
 ) -> Colors {
     let is_set = |name: &str| lookup(environment, OsStr::new(name)).is_some();
     let any = |is: fn(&Path) -> bool| files.iter().any(|(path, _)| is(path));
-    if printed == Printed::ToTerminal
+    let service = lookup(environment, OsStr::new("CI"));
+    let is_named = service.is_some_and(|value| NAMELESS.iter().all(|plain| value != OsStr::new(plain)));
+    if is_named
+        || printed == Printed::ToTerminal
         || is_set("FORCE_COLOR")
         || !any(Colors::depend_on)
         || any(makes_terminals)

@@ -78,10 +78,7 @@ impl Keeping<'_> {
                     ignored_writes: &self.declared.ignored,
                     ignored_reads: &self.declared.unread,
                     exact_state: self.request.exact_state,
-                    printed: Printed::of(
-                        finished.made != [None; 2],
-                        streams.stdout.size.saturating_add(streams.stderr.size),
-                    ),
+                    printed: printed(finished, streams),
                 };
                 observe::observe(&run, trace, watcher)?
             }
@@ -284,4 +281,9 @@ pub(in crate::memo) fn consumed(
     consumed.sort();
     consumed.dedup();
     consumed
+}
+
+/// What a run printed.
+fn printed(finished: &Finished, streams: &Streams) -> Printed {
+    Printed::of(finished.made != [None; 2], streams.stdout.size.saturating_add(streams.stderr.size))
 }

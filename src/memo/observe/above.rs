@@ -124,7 +124,7 @@ impl Observer<'_> {
 }
 
 /// `path`, which is not below `root`, relative to it; `None` if they share only `/`.
-fn relative(root: &Path, path: &Path) -> Option<Vec<u8>> {
+pub(super) fn relative(root: &Path, path: &Path) -> Option<Vec<u8>> {
     let (level, rest) = root
         .ancestors()
         .enumerate()

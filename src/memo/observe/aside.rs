@@ -7,9 +7,11 @@ use super::bytecode::stands_for;
 use super::witness::Watcher;
 use super::{Run, evidence, present};
 use crate::exec::{Access, FirstChange, Trace};
+use crate::hash::entry::What;
 use crate::memo::reason::NotKept;
 use crate::profiles::state::{BYTECODE, Found, Kind, Tables, asks_earlier_results};
 use crate::record::Evidence;
+use memchr::memmem;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -198,7 +200,8 @@ impl Finder<'_> {
             }
             return Ok(());
         };
-        if !self.is_used(&found) || self.is_shown(&found) {
+        let is_beside = || !found.row.is_alone_in(installed_script(run));
+        if !self.is_used(&found) || self.is_shown(&found) || is_beside() {
             return Ok(());
         }
         match found.kind {
@@ -218,11 +221,18 @@ impl Finder<'_> {
                     self.aside.leave_out(&found.base);
                 }
             }
+            Kind::Timings if access.changed && !has_one_timing(path) => {
+                self.aside.results.insert(path.as_os_str().to_owned());
+                self.aside.leave_out(&found.base);
+            }
             Kind::Timings if access.changed => {
                 self.aside.timings.insert(path.as_os_str().to_owned());
                 self.aside.leave_out(&found.base);
             }
             Kind::Derived | Kind::Timings if !access.changed => {
+                if self.was_there(path)? {
+                    self.aside.existing.insert(path.to_path_buf());
+                }
                 self.aside.paths.insert(path.as_os_str().to_owned());
                 self.aside.leave_out(path);
             }
@@ -324,6 +334,20 @@ pub(super) fn settings_mind_results(run: &Run<'_>, trace: &Trace) -> bool {
             // A file that cannot be read may say anything.
             fs::read(path).map_or(true, |text| asks_earlier_results(&text))
         })
+}
+
+/// Whether a file of timings has no more than one, so that no order follows from it. A directory has none.
+fn has_one_timing(path: &Path) -> bool {
+    let is_one = |text: Vec<u8>| memmem::find_iter(&text, b"\"duration\"").count() <= 1;
+    path.is_dir() || fs::read(path).is_ok_and(is_one)
+}
+
+/// The name of the script that the call runs, if that is one of an installed package.
+fn installed_script<'r>(run: &Run<'r>) -> Option<&'r OsStr> {
+    let What::Script(script) = &run.captured.command.entry.what else { return None };
+    let is_package = |path: &Path| path.iter().any(|part| part == "node_modules");
+    let is_installed = is_package(script) || fs::canonicalize(script).is_ok_and(|real| is_package(&real));
+    script.file_name().filter(|_| is_installed)
 }
 
 /// Whether the run loaded the module by which bytecode is compiled on purpose.

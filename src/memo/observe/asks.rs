@@ -97,7 +97,10 @@ pub(super) fn takes_whole(code: &[u8]) -> bool {
                 && match next {
                     Some(b'[' | b')' | b',') => true,
                     Some(b'.') => false,
-                    _ => assigned(before).is_some_and(|name| is_taken_whole(code, name)),
+                    _ => {
+                        is_taken_apart(before)
+                            || assigned(before).is_some_and(|name| is_taken_whole(code, name))
+                    }
                 }
         })
     })
@@ -124,8 +127,15 @@ const fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
 }
 
+/// Whether a line with this beginning assigns to names in braces: `const { mode } = …`.
+fn is_taken_apart(line: &[u8]) -> bool {
+    let Some(sign) = line.iter().rposition(|byte| *byte == b'=') else { return false };
+    line.get(..sign).unwrap_or_default().trim_ascii_end().ends_with(b"}")
+}
+
 /// The name to which a line with this beginning assigns.
 fn assigned(line: &[u8]) -> Option<&[u8]> {
+    let line = line.rsplit(|byte| *byte == b';').next().unwrap_or_default();
     let sign = line.iter().position(|byte| *byte == b'=')?;
     let left = line.get(..sign)?.trim_ascii_end();
     let left = left.strip_suffix(b":").unwrap_or(left).trim_ascii_end();
@@ -173,6 +183,8 @@ mod tests {
             "s = os.stat(f)\nprint(s[0])",
             "s = p.stat()\nshow(1, s)",
             "getattr(p.stat(), name)",
+            "const { mode, uid } = fs.statSync(f)",
+            "const a = 1; const s = fs.statSync(f); console.log(Object.values(s)[1])",
             "const s = fs.statSync(f)\nconsole.log(s)",
             "const s = await fs.stat(f);\nshow({...s})",
             "console.log(Object.values(fs.statSync(name(f))))",

@@ -7,6 +7,7 @@ mod accumulated;
 mod aside;
 mod asks;
 mod background;
+mod beside;
 mod bytecode;
 mod changed;
 mod code;
@@ -190,6 +191,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.observed.code_asks =
         run.printed == Printed::ToTerminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);
     observer.above();
+    observer.beside();
     observer.memory.keep();
     all_seen(&observer.observed, run.places)?;
     Ok(observer.observed)

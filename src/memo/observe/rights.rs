@@ -1,7 +1,9 @@
 //! Whether modes of files count: only if a result can show them.
 
+use super::asks::{self, mentions};
 use super::{Observer, differs, present};
 use crate::exec::{Access, FirstChange, Image, ModeGiven, Shows, Trace};
+use crate::hash::capture::Captured;
 use crate::hash::entry::LanguageKind;
 use crate::hash::rights;
 use crate::profiles::attributes::{self, named};
@@ -157,10 +159,12 @@ pub(super) fn masked(trace: &Trace) -> Masked {
     Masked::of(trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path.as_path()))
 }
 
-/// Modes that such modules set are those that were asked for.
-pub(super) fn follow_masks(trace: &mut Trace, umask: u32) {
+/// Modes that such modules set are those that were asked for, unless the function may set modes of files that are named alike, or
+/// hands one to the module.
+pub(super) fn follow_masks(trace: &mut Trace, umask: u32, captured: &Captured) {
     let masked = masked(trace);
-    if !masked.is_any() {
+    let sets = || asks::codes(captured).any(|code| mentions(code, &["chmod", "copy", "shutil", "dbm", "0o"]));
+    if !masked.is_any() || masked.are_named_alike() && sets() {
         return;
     }
     for (path, given) in &mut trace.modes {
@@ -216,10 +220,11 @@ impl Observer<'_> {
         let is_one = |word: &OsStr| named(Path::new(word).file_name().unwrap_or_default(), FORMATTERS);
         let named_first = self.run.words.first().is_some_and(|word| is_one(word));
         // A shell and its usual companions show no modes either.
-        let mut programs = self.trace.programs.iter().filter_map(|program| program.file_name());
-        let mut in_shell = || {
+        let programs = || self.trace.programs.iter().filter_map(|program| program.file_name());
+        let in_shell = || {
             self.run.captured.command.entry.language == LanguageKind::Shell
-                && programs.all(|name| named(name, FORMATTERS) || named(name, NO_LOOK_UP))
+                && programs().any(is_one)
+                && programs().all(|name| is_one(name) || named(name, NO_LOOK_UP))
         };
         (named_first || in_shell()) && !is_of_project && !self.trace.own_shown
     }

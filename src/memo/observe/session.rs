@@ -6,6 +6,7 @@ use super::aside::Aside;
 use super::asks;
 use super::{Observed, Run, programs};
 use crate::exec::Trace;
+use crate::hash::entry::What;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
 use crate::hash::occurrence::is_of_project;
@@ -59,8 +60,11 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, aside: &Aside, observed: &mu
     if trace.accesses.iter().any(|(path, access)| access.read && in_terminfo(path)) {
         names.insert("TERM");
     }
-    // The script of an installed tool counts as little as the modules that it loads.
-    let means = |part: &str| own_text(run, &|text| memmem::find(text, part.as_bytes()).is_some());
+    // The script of tsx names the directory only as the start of paths.
+    let means = |part: &str| match &run.captured.command.entry.what {
+        What::Script(script) if is_of_tsx(script) => false,
+        _ => says(part),
+    };
     names.extend(MEANT.iter().filter(|(part, _)| means(part)).flat_map(|(_, names)| *names));
     names.extend(Some("HOME").filter(|_| home_led_somewhere(run, trace) || any_text(run, uses_home_itself)));
     names.extend(Some("TMPDIR").filter(|_| temporary_led_somewhere(run, trace, aside)));
@@ -110,6 +114,12 @@ pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
 /// Whether the function's own source or an argument is like that.
 pub(super) fn any_text(run: &Run<'_>, is_so: impl Fn(&[u8]) -> bool) -> bool {
     run.words.iter().any(|word| is_so(word.as_bytes())) || asks::codes(run.captured).any(is_so)
+}
+
+/// Whether a script is that of the package tsx.
+fn is_of_tsx(script: &Path) -> bool {
+    let has = |name: &str| script.iter().any(|part| part == name);
+    has("node_modules") && has("tsx")
 }
 
 /// Whether a word of the call, or the function's own source, is like that; the script of an installed tool

@@ -136,6 +136,12 @@ fn says_of_call(run: &Run<'_>, made: &Made, says: &dyn Fn(&[u8]) -> bool) -> boo
         || made.python.iter().any(|(_, code)| says(code))
 }
 
+/// Whether a script is `pip`, `pip3` or `pip3.11`.
+fn is_pip_script(name: &OsStr) -> bool {
+    let rest = name.as_bytes().strip_prefix(b"pip");
+    rest.is_some_and(|rest| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
+}
+
 impl Observer<'_> {
     /// Whether pip lists `/etc`, or looks at a file there, to tell servers the name of the system, in a run without code of the
     /// project. What it reads counts.
@@ -145,9 +151,7 @@ impl Observer<'_> {
             path == Path::new(SETTINGS) || path.parent() == Some(Path::new(SETTINGS)) && is_only_seen;
         let is_pip = || match &self.run.captured.command.entry.what {
             What::Module(name) => name == "pip",
-            What::Script(script) => {
-                script.file_name().is_some_and(|name| name.as_bytes().starts_with(b"pip"))
-            }
+            What::Script(script) => script.file_name().is_some_and(is_pip_script),
             What::Inline { .. } | What::Program => false,
         };
         let is_distro = |path: &Path| path.iter().any(|name| name == introductions::NAMES_SYSTEM);

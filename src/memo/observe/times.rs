@@ -5,10 +5,13 @@ use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, evidence};
 use crate::exec::{Access, Shows, Trace};
 use crate::hash::entry::LanguageKind;
+use crate::hash::interpreters;
+use crate::hash::occurrence::is_of_project;
 use crate::memo::reason::NotKept;
 use crate::profiles::attributes::is_of_system;
 use crate::profiles::cmake;
 use crate::profiles::makefile::{Targets, is_makefile, without_comments};
+use crate::profiles::state::is_build_tool;
 use crate::record::{Observation, Places, StoredPath, Timestamp};
 use memchr::memmem;
 use rustc_hash::FxHashSet;
@@ -142,6 +145,23 @@ impl Observer<'_> {
         let asks = |path: &Path| fs::read(path).map_or(true, |text| cmake::asks_for_times(&text));
         self.trace.programs.iter().any(is_cmake)
             && self.contents.iter().any(|(path, _)| is_code(path) && asks(path))
+    }
+
+    /// Whether nothing ran but cmake, make, compilers and shells, and for a cmake that is a package the Python that starts it.
+    fn builds_alone(&self) -> bool {
+        let root = self.run.places.root.as_path();
+        let is_python = |name: &OsStr| name.as_bytes().starts_with(b"python");
+        let is_one = |program: &PathBuf| {
+            program.file_name().is_some_and(|name| {
+                is_build_tool(name.as_bytes()) || interpreters::is_shell(name) || is_python(name)
+            })
+        };
+        let mut read = self.trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path);
+        let is_script =
+            |path: &PathBuf| is_of_project(path, root) && path.extension() == Some(OsStr::new("py"));
+        self.trace.programs.iter().all(|program| is_one(program) && !program.starts_with(root))
+            && self.watcher.made.python.is_empty()
+            && !read.any(is_script)
     }
 
     /// The files whose times cmake compares before make builds.
@@ -278,7 +298,7 @@ impl Observer<'_> {
                 return Ok(());
             }
             // What make compares with a target counts by that target. The others cmake compares with each other.
-            let checked = self.checked_by_cmake();
+            let checked = if self.builds_alone() { self.checked_by_cmake() } else { BTreeSet::new() };
             if timed.iter().all(|timed| timed.opened || checked.contains(&timed.path)) {
                 timed.retain(|timed| checked.contains(&timed.path));
             }

@@ -2,7 +2,7 @@
 
 use super::witness::Before;
 use super::{Observer, Run, rights};
-use crate::exec::{Access, FirstChange, Shows};
+use crate::exec::{Access, FirstChange, ModeGiven, Shows};
 use crate::hash::accounts::{self, TABLES};
 use crate::hash::entry::LanguageKind;
 use crate::hash::environment;
@@ -26,7 +26,7 @@ impl Observer<'_> {
         let any_of = |names: &[&str]| {
             trace.programs.iter().filter_map(|program| program.file_name()).any(|name| named(name, names))
         };
-        let asks_mask = trace.umask_used && (!rights::masked(trace).is_any() || self.names("umask"));
+        let asks_mask = trace.umask_used || trace.umask_used_by_python && !self.is_masked();
         self.observed.umask_counts |= asks_mask || shows_own;
         self.observed.user_counts = is_refused
             || shows_own
@@ -39,6 +39,15 @@ impl Observer<'_> {
             || self.has_tool_of_user()
             || self.program_looks_itself_up()
             || self.code_has(self.names_of_user());
+    }
+
+    /// Whether only modules that set modes as the umask says ask for it.
+    fn is_masked(&self) -> bool {
+        let masked = rights::masked(self.trace);
+        let is_else = |(path, given): (&PathBuf, &ModeGiven)| {
+            masked.makes(path) && matches!(given, ModeGiven::Set { is_computed: true, .. })
+        };
+        masked.is_any() && !self.names("umask") && !self.trace.modes.iter().any(is_else)
     }
 
     /// The names by which the code of this run can ask which user runs it.
@@ -68,8 +77,14 @@ impl Observer<'_> {
         let is_found = |(path, access): (&PathBuf, &Access)| {
             is_own(path) && !access.absent && !access.changed && !self.aside.has(path)
         };
+        let converts = |word: &OsString| {
+            let name = Path::new(word).file_name().unwrap_or_default();
+            users::CONVERT.iter().any(|known| name == *known)
+        };
         let is_core = |path: &Path| path.iter().any(|name| name == "jupyter_core");
         self.trace.accesses.iter().any(|(path, access)| access.read && is_core(path))
+            && self.run.words.iter().any(converts)
+            && !self.names("jupyter_core")
             && !environment.iter().any(is_set)
             && !self.trace.accesses.iter().any(is_found)
     }

@@ -1,5 +1,6 @@
 //! The state that a program keeps, determined from its words.
 
+use super::tables::BUILDERS;
 use super::{BYTECODE, GIT_INDEX, is_like, rows};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -36,6 +37,12 @@ const ASK_RESULTS: &[&str] = &[
 #[must_use]
 pub fn asks_earlier_results(text: &[u8]) -> bool {
     ASK_RESULTS.iter().any(|option| memchr::memmem::find(text, option.as_bytes()).is_some())
+}
+
+/// Whether a program of this name compiles, links, or starts those that do.
+#[must_use]
+pub fn is_build_tool(name: &[u8]) -> bool {
+    is_named(name, BUILDERS)
 }
 
 /// The state that a process running `program` with these words keeps: one bit for each row, [`BYTECODE`], [`GIT_INDEX`].

@@ -258,7 +258,7 @@ pub(super) const PRIVATE: &[Row] = &[
 ];
 
 /// Compilers and linkers that a build tool starts.
-const BUILDERS: &[&str] = &[
+pub(super) const BUILDERS: &[&str] = &[
     "cargo",
     "cargo-clippy",
     "clippy-driver",
@@ -349,9 +349,13 @@ pub(super) const PRODUCTS: &[Row] = &[
         places: &[Root("status.json")],
     },
     Row { name: "nyc's raw coverage", programs: NODE, used: &["nyc"], places: &[Root(".nyc_output")] },
-    Row { name: "c8's raw coverage", programs: NODE, used: &["c8"], places: &[Root("coverage/tmp")] },
     // They look at what is there before they write, and leave the same.
-    Row { name: "what postcss wrote", programs: &["postcss"], used: &[], places: &[Root("*")] },
+    Row {
+        name: "what postcss wrote",
+        programs: &["postcss"],
+        used: &[],
+        places: &[Root("*.css"), Root("*.css.map")],
+    },
     Row { name: "what rsync copied", programs: &["rsync"], used: &[], places: &[Root("*")] },
     Row { name: "what bzip2 packed", programs: &["bzip2"], used: &[], places: &[Root("*.bz2")] },
     Row {
@@ -392,7 +396,30 @@ pub(super) const SHOWN: &[Shown] = &[
         row: "black",
         letter: b'v',
         options: &["verbose", "config"],
-        setting: "verbose",
+        settings: &["verbose"],
         files: &["pyproject.toml", "black"],
+        alone: false,
+    },
+    // Its plugins may read the output, and what they write in place is their input.
+    Shown {
+        row: "what postcss wrote",
+        letter: b'r',
+        options: &["replace"],
+        settings: &["fs", "./", "import("],
+        files: &[
+            "postcss.config.js",
+            "postcss.config.cjs",
+            "postcss.config.mjs",
+            "postcss.config.ts",
+            "postcss.config.cts",
+            "postcss.config.mts",
+            ".postcssrc.js",
+            ".postcssrc.cjs",
+            ".postcssrc.mjs",
+            ".postcssrc.ts",
+            ".postcssrc.cts",
+            ".postcssrc.mts",
+        ],
+        alone: true,
     },
 ];

@@ -88,6 +88,7 @@ pub(super) struct Observer<'a> {
     pub(super) owners_set: bool,
     pub(super) modes: Modes,
     pub(super) umask_used: bool,
+    pub(super) umask_used_by_python: bool,
     own_shown: bool,
     started: i128,
     blind: bool,
@@ -139,6 +140,7 @@ impl<'a> Observer<'a> {
             owners_set: false,
             modes: Modes::default(),
             umask_used: false,
+            umask_used_by_python: false,
             own_shown: false,
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
             blind: false,
@@ -214,6 +216,7 @@ impl<'a> Observer<'a> {
             owners_set: self.owners_set,
             modes: self.modes.into_parts(),
             umask_used: self.umask_used,
+            umask_used_by_python: self.umask_used_by_python,
             own_shown: self.own_shown,
         }
     }

@@ -18,7 +18,7 @@ impl Watcher<'_> {
         if let Some(trace) = trace {
             self.follow_replaced_links(trace);
             self.merge_aliases(trace);
-            rights::follow_masks(trace, umask);
+            rights::follow_masks(trace, umask, self.captured);
         }
         let mut known: HashMap<(u64, u64), (Evidence, Digest)> = HashMap::new();
         for (path, evidence, digest) in self.background.finish() {

@@ -37,6 +37,10 @@ impl Watcher<'_> {
             reads_code: made::reads_code(image),
             looks_up: system::looks_up(image, self.circumstances),
             uses_umask: rights::uses_umask(image),
+            is_python: image
+                .program
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"python")),
             names_modes: rights::names_modes(image),
             seeks_settings: seeks_settings(image.program),
             accepts_directories: rights::accepts_directories(image),
