@@ -85,11 +85,22 @@ impl Observer<'_> {
 
     /// Whether the run read code of the project other than the script of the call.
     pub(super) fn reads_own_code(&self) -> bool {
+        self.code_beside_script().next().is_some()
+    }
+
+    /// Whether a word of the call, or such code, contains this name.
+    pub(super) fn own_code_names(&self, name: &str) -> bool {
+        let has = |text: &[u8]| memmem::find(text, name.as_bytes()).is_some();
+        self.run.words.iter().any(|word| has(word.as_bytes()))
+            || self.code_beside_script().any(|code| code.text.as_deref().is_none_or(has))
+    }
+
+    fn code_beside_script(&self) -> impl Iterator<Item = &Code> {
         let script = match &self.run.captured.command.entry.what {
             What::Script(script) => Some(script),
             _ => None,
         };
-        self.code_read().any(|code| Some(&code.path) != script)
+        self.code_read().filter(move |code| Some(&code.path) != script)
     }
 
     fn code_read(&self) -> impl Iterator<Item = &Code> {

@@ -84,7 +84,7 @@ impl Observer<'_> {
         let is_core = |path: &Path| path.iter().any(|name| name == "jupyter_core");
         self.trace.accesses.iter().any(|(path, access)| access.read && is_core(path))
             && self.run.words.iter().any(converts)
-            && !self.names("jupyter_core")
+            && !self.own_code_names("jupyter_core")
             && !environment.iter().any(is_set)
             && !self.trace.accesses.iter().any(is_found)
     }
