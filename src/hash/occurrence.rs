@@ -264,7 +264,7 @@ impl NameSearch {
         }
         merge(&mut found, &self.in_reader(&file, is_system_library(path), of_project));
         for (name, is) in self.names.iter().zip(&mut found) {
-            *is &= !self.colors.are_without(path, name);
+            *is &= !self.colors.ignores(path, name);
         }
         found
     }

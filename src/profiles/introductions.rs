@@ -101,7 +101,7 @@ impl Colors {
 
     /// Whether the module at `path` names a variable without letting it decide anything.
     #[must_use]
-    pub fn are_without(&self, path: &Path, name: &[u8]) -> bool {
+    pub fn ignores(&self, path: &Path, name: &[u8]) -> bool {
         let holds = |when: &When| match when {
             When::Always => true,
             When::Plain => !self.wanted,
@@ -115,7 +115,7 @@ impl Colors {
 
     /// Whether a name in the module at `path` may be without effect in some circumstances.
     #[must_use]
-    pub fn depend_on(path: &Path) -> bool {
+    pub fn concerns(path: &Path) -> bool {
         ROWS.iter().any(|Row(end, ..)| is_at(path, end))
     }
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_name_is_without_effect_in_its_module_alone() {
         let none = Colors::wanted();
-        let is = |path: &str, name: &str| none.are_without(Path::new(path), name.as_bytes());
+        let is = |path: &str, name: &str| none.ignores(Path::new(path), name.as_bytes());
         let session = "/usr/lib/python3.11/site-packages/pip/_internal/network/session.py";
         assert!(is(session, "CI"));
         assert!(!is(session, "HTTP_PROXY") && !is("/p/session.py", "CI") && !is("/p/pip/session.py", "CI"));
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn colors_are_chosen_at_a_terminal_or_by_a_known_service() {
         let (alone, service) = (Colors::plain(&|_| false), Colors::plain(&|name| name == "GITHUB_ACTIONS"));
-        let is = |of: &Colors, path: &str, name: &str| of.are_without(Path::new(path), name.as_bytes());
+        let is = |of: &Colors, path: &str, name: &str| of.ignores(Path::new(path), name.as_bytes());
         for of in [&alone, &service] {
             assert!(is(of, "/p/node_modules/chalk/source/vendor/supports-color/index.js", "CI"));
             assert!(!is(of, "/p/node_modules/supports-color/index.js", "FORCE_COLOR"));

@@ -174,6 +174,14 @@ fn shown(words: &[&str], text: &str) -> String {
         // It paints what it has when it comes to it.
         return ["\x1b[H", "within", "[exited]"].map(|part| text.contains(part).to_string()).join(" ");
     }
+    if words.contains(&"npm") {
+        // After a while it shows that it works, and takes that away at the end.
+        let spinner = |part: &str| {
+            part.trim_start_matches(['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '\\', '|', '/', '-'])
+                .to_owned()
+        };
+        return normal(&text.replace("\x1b[0K", "").split("\x1b[0G").map(spinner).collect::<String>());
+    }
     if !is_timed(words) {
         return normal(text);
     }

@@ -45,7 +45,7 @@ pub(crate) fn colors_of(
     if is_named
         || printed == Printed::ToTerminal
         || is_set("FORCE_COLOR")
-        || !any(Colors::depend_on)
+        || !any(Colors::concerns)
         || any(makes_terminals)
     {
         return Colors::wanted();

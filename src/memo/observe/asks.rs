@@ -98,7 +98,7 @@ pub(super) fn takes_whole(code: &[u8]) -> bool {
                     Some(b'[' | b')' | b',') => true,
                     Some(b'.') => false,
                     _ => {
-                        is_taken_apart(before)
+                        is_destructured(before)
                             || assigned(before).is_some_and(|name| is_taken_whole(code, name))
                     }
                 }
@@ -128,7 +128,7 @@ const fn is_of_name(byte: u8) -> bool {
 }
 
 /// Whether a line with this beginning assigns to names in braces: `const { mode } = …`.
-fn is_taken_apart(line: &[u8]) -> bool {
+fn is_destructured(line: &[u8]) -> bool {
     let Some(sign) = line.iter().rposition(|byte| *byte == b'=') else { return false };
     line.get(..sign).unwrap_or_default().trim_ascii_end().ends_with(b"}")
 }

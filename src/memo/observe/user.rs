@@ -62,12 +62,12 @@ impl Observer<'_> {
         let mut read = self.accounts_read().peekable();
         read.peek().is_some()
             && (!has_home() || read.any(|access| access.own_user_looked_up))
-            && !self.only_order_of_jupyter_depends()
+            && !self.looks_up_for_jupyter_alone()
     }
 
     /// Whether the run looked up its user only because Jupyter asks who owns the environment that it runs in: that decides whether its
     /// directories come before the user's, and nothing is in those.
-    fn only_order_of_jupyter_depends(&self) -> bool {
+    fn looks_up_for_jupyter_alone(&self) -> bool {
         let environment = &self.run.captured.environment;
         let is_set = |(name, _): &(OsString, OsString)| name.as_bytes().starts_with(b"JUPYTER_");
         let Some(home) = environment::lookup(environment, OsStr::new("HOME")) else { return false };
