@@ -151,7 +151,7 @@ fn normal(text: &str) -> String {
     let mut normal = String::new();
     let mut last = ' ';
     // So npm turns a wheel.
-    let still = text.replace("\x1b[1G\x1b[0K", "");
+    let still = text.replace("\x1b[1G", "").replace("\x1b[0K", "");
     for letter in still.chars().filter(|letter| !('\u{2800}'..='\u{28ff}').contains(letter)) {
         let letter = if letter.is_ascii_digit() { '0' } else { letter };
         if letter != '0' || last != '0' {
@@ -173,14 +173,6 @@ fn shown(words: &[&str], text: &str) -> String {
     if words.contains(&"new-session") {
         // It paints what it has when it comes to it.
         return ["\x1b[H", "within", "[exited]"].map(|part| text.contains(part).to_string()).join(" ");
-    }
-    if words.contains(&"npm") {
-        // After a while it shows that it works, and takes that away at the end.
-        let spinner = |part: &str| {
-            part.trim_start_matches(['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '\\', '|', '/', '-'])
-                .to_owned()
-        };
-        return normal(&text.replace("\x1b[0K", "").split("\x1b[0G").map(spinner).collect::<String>());
     }
     if !is_timed(words) {
         return normal(text);
