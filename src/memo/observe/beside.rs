@@ -3,11 +3,13 @@
 
 use super::Observer;
 use super::above::relative;
+use crate::hash::environment;
+use crate::hash::manifest::Part;
 use crate::profiles::attributes::is_of_system;
 use crate::record::{Base, FileState, Observation, StoredPath};
 use memchr::memmem;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -46,25 +48,70 @@ impl Observer<'_> {
     fn place_beside(&self, root: &Path, path: &Path) -> Option<PathBuf> {
         let shared = root.ancestors().skip(1).find(|above| path.starts_with(above))?;
         let name = path.strip_prefix(shared).ok()?.iter().next()?;
-        let is_shared_by_all =
-            shared == Path::new("/") || self.watcher.tables.is_temporary(shared) || is_of_system(path);
+        let is_top = |directory: &Path| directory.parent().is_none_or(|above| !is_of_system(above));
+        let is_shared_by_all = shared == Path::new("/")
+            || shared == Path::new("/usr/local")
+            || (is_of_system(shared) && is_top(shared))
+            || self.watcher.tables.is_temporary(shared);
         (!is_shared_by_all && !root.starts_with(path)).then(|| shared.join(name))
     }
 
-    /// Whether an argument, a variable, a link, or a file that was read contains this path.
+    /// Whether an argument, a variable that counts, a link, a file that was read, or the place of a program found on PATH contains this
+    /// path: whatever else finds it there is the same for every clone.
     fn is_named(&self, place: &Path) -> bool {
-        let place = place.as_os_str().as_bytes();
-        let has = |text: &[u8]| memmem::find(text, place).is_some();
+        let has = |text: &[u8]| names(text, place.as_os_str().as_bytes());
         let captured = self.run.captured;
-        let in_link = |observation: &Observation| matches!(observation, Observation::State { state: FileState::Symlink { text }, .. } if has(text));
+        let in_seen = |observation: &Observation| match observation {
+            Observation::State { state: FileState::Symlink { text }, .. } => has(text),
+            Observation::Search { programs, .. } => {
+                let found = programs.iter().filter_map(|program| program.program.as_ref());
+                found.into_iter().any(|program| has(program.rest()))
+            }
+            Observation::Variable { name, value: Some(_) } => {
+                let value = environment::lookup(&captured.environment, OsStr::from_bytes(name));
+                value.is_some_and(|value| has(value.as_bytes()))
+            }
+            _ => false,
+        };
+        let in_key = |(name, value): &(OsString, OsString)| {
+            has(value.as_bytes())
+                && captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some()
+        };
         let in_file = |path: &Path| {
             let is_small = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST);
             is_small && fs::read(path).is_ok_and(|text| has(&text))
         };
+        // What is there may well contain its own path.
+        let mut others = self.contents.iter().filter(|(path, _)| !path.starts_with(place));
         self.run.words.iter().any(|word| has(word.as_bytes()))
-            || captured.environment.iter().any(|(_, value)| has(value.as_bytes()))
+            || captured.environment.iter().any(in_key)
             || captured.sources.iter().any(|source| has(&source.bytes))
-            || self.observed.observations.iter().any(|(observation, _)| in_link(observation))
-            || self.contents.iter().any(|(path, _)| in_file(path))
+            || self.observed.observations.iter().any(|(observation, _)| in_seen(observation))
+            || others.any(|(path, _)| in_file(path))
+    }
+}
+
+/// Whether `text` contains `path`, and not only as a part of another name.
+fn names(text: &[u8], path: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    memmem::find_iter(text, path).any(|at| {
+        let before = at.checked_sub(1).and_then(|at| text.get(at));
+        let after = text.get(at + path.len());
+        !before.is_some_and(is_of_name) && !after.is_some_and(is_of_name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_path_is_named_as_a_whole() {
+        for text in ["/w/lib", "cat /w/lib/in", "X=\"/w/lib\"", "-L:/w/lib:/x"] {
+            assert!(names(text.as_bytes(), b"/w/lib"), "{text}");
+        }
+        for text in ["/w/library", "/w/lib.old", "x/w/lib", "/w", ""] {
+            assert!(!names(text.as_bytes(), b"/w/lib"), "{text}");
+        }
     }
 }
