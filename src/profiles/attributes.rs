@@ -70,7 +70,7 @@ pub const ASKS_TIMES: &[&str] = &[
 ];
 /// How code asks for the name of a file's owner or group, if the run looks up users or groups at all. (Groups of regular expressions
 /// are asked for like this, too.)
-pub const ASKS_OWNERS: &[&str] = &["owner", "group"];
+pub const ASKS_OWNERS: &[&str] = &[".owner", ".group(", "\"owner\"", "'owner'", "\"group\"", "'group'"];
 /// An attribute of what is known of a file in JavaScript and Ruby. It counts as a whole word: `sklearn.model_selection` is another one.
 pub const MODE: &str = ".mode";
 /// Names in code that asks for modes.

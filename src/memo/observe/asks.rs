@@ -40,7 +40,7 @@ pub(super) fn asked_by(captured: &Captured, looks_up: bool) -> Shows {
     let asks_times = |code: &[u8]| {
         let counts = |name: &str| !(name == "zipfile" && is_python && !packs(code));
         times.iter().any(|name| mentions(code, &[name]) && counts(name))
-            || (looks_up && mentions(code, ASKS_OWNERS))
+            || (looks_up && times == ASKS_TIMES && mentions(code, ASKS_OWNERS))
     };
     let codes = || codes(captured).chain([inline]);
     let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);
