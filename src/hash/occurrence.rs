@@ -263,8 +263,10 @@ impl NameSearch {
             merge(&mut found, &self.in_archive(&file, of_project, 0));
         }
         merge(&mut found, &self.in_reader(&file, is_system_library(path), of_project));
-        for (name, is) in self.names.iter().zip(&mut found) {
-            *is &= !self.colors.ignores(path, name);
+        if !of_project {
+            for (name, is) in self.names.iter().zip(&mut found) {
+                *is &= !self.colors.ignores(path, name);
+            }
         }
         found
     }

@@ -58,7 +58,7 @@ const ROWS: &[Row] = &[
     // They ask only where the platform is another one.
     Row("postcss-reporter/lib/util.js", &["CI"], When::Always),
     Row("is-unicode-supported/index.js", &["CI"], When::Always),
-    Row("tsx/dist", &["CI"], When::Without(SERVICES)),
+    Row("node_modules/tsx/dist", &["CI"], When::Without(SERVICES)),
     Row("colorette/index.js", &["CI"], When::Without(SERVICES)),
     Row("colorette/index.cjs", &["CI"], When::Without(SERVICES)),
     Row("webpack/lib/util/terminalColors.js", &["CI"], When::Without(SERVICES)),

@@ -23,7 +23,6 @@ const SEARCH_PATHS: &[&str] = &[
     "CPPFLAGS",
     "CXXFLAGS",
     "C_INCLUDE_PATH",
-    "GOPATH",
     "LDFLAGS",
     "LD_LIBRARY_PATH",
     "LIBRARY_PATH",
@@ -34,7 +33,6 @@ const SEARCH_PATHS: &[&str] = &[
     "PKG_CONFIG_PATH",
     "PYTHONPATH",
     "RUBYLIB",
-    "RUSTFLAGS",
     "TCLLIBPATH",
     "VIRTUAL_ENV",
 ];

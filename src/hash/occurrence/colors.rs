@@ -70,26 +70,17 @@ pub(crate) fn colors_of(
 }
 
 /// Programs and modules that give others a terminal.
-const MAKE_TERMINALS: &[&str] = &[
-    "Pty",
-    "expect",
-    "pexpect",
-    "ptyprocess",
-    "node-pty",
-    "pty",
-    "screen",
-    "script",
-    "socat",
-    "tmux",
-    "unbuffer",
-];
+const MAKE_TERMINALS: &[&str] =
+    &["Pty", "expect", "pexpect", "pty", "screen", "script", "socat", "tmux", "unbuffer"];
+/// Packages that do.
+const PACKAGES: &[&str] = &["node-pty", "pexpect", "ptyprocess"];
 
 /// Whether the program or module at `path` may give others a terminal.
 fn makes_terminals(path: &Path) -> bool {
-    let is_one = |name: &OsStr| MAKE_TERMINALS.iter().any(|known| name == OsStr::new(known));
-    let stem =
-        path.file_name().map(|name| name.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default());
-    path.iter().any(is_one) || stem.is_some_and(|stem| is_one(OsStr::from_bytes(stem)))
+    let is_one_of = |names: &[&str], name: &[u8]| names.iter().any(|known| known.as_bytes() == name);
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+    is_one_of(MAKE_TERMINALS, stem) || path.iter().any(|part| is_one_of(PACKAGES, part.as_bytes()))
 }
 
 #[cfg(test)]
@@ -105,8 +96,8 @@ mod tests {
         ] {
             assert!(makes_terminals(Path::new(path)), "{path}");
         }
-        assert!(
-            !makes_terminals(Path::new("/p/src/scripts.js")) && !makes_terminals(Path::new("/usr/bin/node"))
-        );
+        for path in ["/p/src/scripts.js", "/p/script/build.js", "/usr/bin/node"] {
+            assert!(!makes_terminals(Path::new(path)), "{path}");
+        }
     }
 }

@@ -38,7 +38,9 @@ impl Observer<'_> {
     fn runs_scripts(&self) -> bool {
         let first = self.run.words.first().and_then(|word| Path::new(word).file_name());
         let tests = |text: Vec<u8>| {
-            ["[ ", "[[ ", "test -"].iter().any(|test| memmem::find(&text, test.as_bytes()).is_some())
+            ["[ ", "[[ ", "test -", "test !"]
+                .iter()
+                .any(|test| memmem::find(&text, test.as_bytes()).is_some())
         };
         let is_list =
             |path: &Path| path.ends_with("package.json") && is_of_project(path, &self.run.places.root);
