@@ -9,6 +9,7 @@ use crate::profiles::attributes::is_of_system;
 use crate::record::{Base, FileState, Observation, StoredPath};
 use memchr::memmem;
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -21,13 +22,17 @@ impl Observer<'_> {
     /// Observes what was found there a second time, relative to the root, unless something names the place by its absolute path.
     pub(super) fn beside(&mut self) {
         let root = self.run.places.root.clone();
+        let path = environment::lookup(&self.run.captured.environment, OsStr::new("PATH"));
+        let on_path: Vec<PathBuf> = path.iter().flat_map(|path| env::split_paths(&**path)).collect();
         let mut beside: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
         for (number, (observation, _)) in self.observed.observations.iter().enumerate() {
             let Some(path) = observation.path().filter(|path| path.base() == Base::Absolute) else {
                 continue;
             };
             let path = Path::new(OsStr::from_bytes(path.rest()));
-            if let Some(place) = self.place_beside(&root, path) {
+            // What PATH leads to has questions of its own.
+            let is_on_path = path.parent().is_some_and(|above| on_path.iter().any(|known| known == above));
+            if let Some(place) = self.place_beside(&root, path).filter(|_| !is_on_path) {
                 beside.entry(place).or_default().push((number, path.to_path_buf()));
             }
         }
