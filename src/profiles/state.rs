@@ -4,16 +4,18 @@
 //! earlier results affects what the tool does next: it counts by content and belongs to the products. *Derived* state is made anew
 //! from the latter when that is newer. Other files that a run leaves outside of the root are not tool state.
 
+mod private;
 mod programs;
 mod tables;
 
 pub use programs::{asks_earlier_results, is_build_tool, keeps};
 pub(super) use programs::{is_named, names};
 
+use private::PRIVATE;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use tables::{DERIVED, PRIVATE, PRODUCTS, READ_WHOLE, RESULTS, SHOWN, TIMINGS};
+use tables::{DERIVED, PRODUCTS, READ_WHOLE, RESULTS, SHOWN, TIMINGS};
 
 /// Python's bytecode beside imported sources: its bit in the result of [`keeps`].
 pub const BYTECODE: u64 = 1 << 63;

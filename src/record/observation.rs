@@ -219,11 +219,10 @@ pub enum Observation {
 /// The sort key: whether the observation has no path; base, directory and rest of the path.
 pub(crate) type Place<'a> = (bool, Option<(Base, &'a [u8], &'a [u8])>);
 
-impl Observation {
-    /// The path of the observation, if it has exactly one.
-    #[must_use]
-    pub fn path(&self) -> Option<&StoredPath> {
-        match self {
+/// The path of a borrowed observation, shared or not.
+macro_rules! the_path {
+    ($observation:expr) => {
+        match $observation {
             Self::Content { path, .. }
             | Self::State { path, .. }
             | Self::Listing { path, .. }
@@ -238,28 +237,22 @@ impl Observation {
             | Self::Modified { path, .. } => Some(path),
             _ => None,
         }
+    };
+}
+
+impl Observation {
+    /// The path of the observation, if it has exactly one.
+    #[must_use]
+    pub fn path(&self) -> Option<&StoredPath> {
+        the_path!(self)
     }
 
     /// The same observation of another path. `None` if it has not exactly one.
     #[must_use]
     pub fn at(&self, path: StoredPath) -> Option<Self> {
         let mut other = self.clone();
-        let (Self::Content { path: place, .. }
-        | Self::State { path: place, .. }
-        | Self::Listing { path: place, .. }
-        | Self::Importable { path: place, .. }
-        | Self::Modules { path: place, .. }
-        | Self::Distributions { path: place, .. }
-        | Self::Loader { path: place, .. }
-        | Self::Accounts { path: place, .. }
-        | Self::Entries { path: place, .. }
-        | Self::Exists { path: place }
-        | Self::Index { path: place, .. }
-        | Self::Modified { path: place, .. }) = &mut other
-        else {
-            return None;
-        };
-        *place = path;
+        let place: Option<&mut StoredPath> = the_path!(&mut other);
+        *place? = path;
         Some(other)
     }
 

@@ -10,6 +10,7 @@ mod background;
 mod beside;
 mod bytecode;
 mod changed;
+mod cmake;
 mod code;
 mod image;
 mod importer;
@@ -18,6 +19,7 @@ mod index;
 mod listed;
 mod listing;
 mod made;
+mod masks;
 mod own_source;
 mod product;
 mod programs;
@@ -27,6 +29,7 @@ mod reading;
 mod rights;
 mod scope;
 mod session;
+mod setting;
 mod shown;
 mod system;
 mod times;
@@ -48,7 +51,6 @@ use super::reason::NotKept;
 use super::stdin::{Asks, StdinAtStart};
 use crate::error::{cannot_inspect, is_inconclusive_for, means_absent};
 use crate::exec::{Hazard, Shows, Trace};
-use crate::hash::accounts::{self, TABLES};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
@@ -120,13 +122,6 @@ pub(super) struct Observed {
     pub(super) code_asks: bool,
 }
 
-/// Whether something in the run looked up users or groups.
-fn looks_up(trace: &Trace) -> bool {
-    let tables = TABLES.into_iter().chain([accounts::NAME_SERVICES]);
-    let mut accesses = tables.filter_map(|table| trace.accesses.get(Path::new(table)));
-    accesses.any(|access| access.read)
-}
-
 /// Turns a trace into observations and outputs.
 ///
 /// # Errors
@@ -151,7 +146,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         code: OnceCell::new(),
         makefiles: OnceCell::new(),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
-        asked: asks::asked_by(run.captured, looks_up(trace)),
+        asked: asks::asked_by(run.captured, user::looks_up(trace)),
         timed: Vec::new(),
         modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),

@@ -1,33 +1,20 @@
 //! Whether modes of files count: only if a result can show them.
 
-use super::asks::{self, mentions};
 use super::{Observer, differs, present};
-use crate::exec::{Access, FirstChange, Image, ModeGiven, Shows, Trace};
-use crate::hash::capture::Captured;
+use crate::exec::{Access, FirstChange, ModeGiven, Shows, Trace};
 use crate::hash::entry::LanguageKind;
 use crate::hash::rights;
-use crate::profiles::attributes::{self, named};
-use crate::profiles::masks::Masked;
+use crate::profiles::attributes::named;
 use crate::profiles::users::NO_LOOK_UP;
 use crate::record::{Evidence, FileState, ModeRule};
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Programs that ask for the umask only to create files with usual modes: parent directories, temporary files, modes given in
-/// arguments.
-const KEEP_UMASK: &[&str] = &["mkdir", "ginstall", "install", "sed", "gsed", "mktemp", "make", "gmake"];
-/// Programs whose arguments contain the modes that they set.
-const NAME_MODES: &[&str] = &["chmod", "gchmod", "mkdir", "install", "ginstall", "mkfifo", "mknod"];
-/// Linkers, which make their output executable as the umask allows.
-const LINKERS: &[&str] = &["ld", "gold", "lld", "mold", "wild"];
-/// Programs that do not copy modes from other files, except usual ones.
-const ASK_LITERALLY: &[&str] =
-    &["go", "gofmt", "compile", "link", "asm", "esbuild", "sqlite3", "tsgo", "hugo"];
 /// Programs that rewrite files in place, and show and copy no modes.
 const FORMATTERS: &[&str] = &[
     "autopep8",
@@ -47,134 +34,6 @@ const FORMATTERS: &[&str] = &[
 ];
 /// Modes that programs use by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
-
-fn name<'i>(image: &'i Image<'_>) -> &'i OsStr {
-    image.program.file_name().unwrap_or_default()
-}
-
-/// Whether the result of a process depends on the umask that it asks for.
-pub(super) fn uses_umask(image: &Image<'_>) -> bool {
-    let name = name(image);
-    if named(name, &["chmod", "gchmod"]) {
-        // `+x` applies the umask; `a+x` and `755` do not.
-        let mode =
-            image.words.iter().skip(1).map(|word| word.as_bytes()).find(|word| {
-                !word.starts_with(b"-") || word.get(1).is_some_and(|byte| b"rwxXst".contains(byte))
-            });
-        let says_who = |clause: &[u8]| clause.first().is_some_and(|byte| b"ugoa01234567".contains(byte));
-        return !mode.is_some_and(|mode| mode.split(|byte| *byte == b',').all(says_who));
-    }
-    if names_modes(image) && is_mode_relative(image.words) {
-        return true;
-    }
-    !named(name, KEEP_UMASK)
-        && !is_linker(image)
-        && !copies_modes(image)
-        && !attributes::is_npm_without_packages(image.words)
-}
-
-/// Whether the option `-m` applies the umask: `mkdir -m +x` does, `u+x` and `755` do not.
-fn is_mode_relative(words: &[OsString]) -> bool {
-    let mut words = words.iter().map(|word| word.as_bytes());
-    while let Some(word) = words.next() {
-        let mode = match word {
-            b"-m" | b"--mode" => words.next(),
-            _ => word.strip_prefix(b"--mode=").or_else(|| word.strip_prefix(b"-m")),
-        };
-        if mode.and_then(<[u8]>::first).is_some_and(|byte| b"+-=".contains(byte)) {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether the arguments of a program contain the modes that it sets.
-pub(super) fn names_modes(image: &Image<'_>) -> bool {
-    named(name(image), NAME_MODES)
-}
-
-/// Whether a program accepts directories that it finds instead of creating them: `mkdir -p`, `install -d`.
-pub(super) fn accepts_directories(image: &Image<'_>) -> bool {
-    attributes::accepts_directories(name(image), image.words)
-}
-
-/// Whether a program removes whatever there is: `rm -r`.
-pub(super) fn removes_trees(image: &Image<'_>) -> bool {
-    attributes::removes_trees(name(image), image.words)
-}
-
-/// Whether a program sets sizes of files relative to their present ones: `truncate`, unless its size is a plain number.
-pub(super) fn cuts_by_size(image: &Image<'_>) -> bool {
-    let is_relative = |word: &OsString| word.as_bytes().iter().any(|byte| b"+<>/%".contains(byte));
-    named(name(image), &["truncate", "gtruncate"]) && image.words.iter().skip(1).any(is_relative)
-}
-
-/// Whether a program always sets the same modes.
-pub(super) fn asks_literally(image: &Image<'_>) -> bool {
-    named(name(image), ASK_LITERALLY)
-}
-
-/// Whether a program is a linker.
-pub(super) fn is_linker(image: &Image<'_>) -> bool {
-    named(own_name(image), LINKERS)
-}
-
-/// The name of a program without the machine that it works for, and without what follows a dot.
-fn own_name<'i>(image: &'i Image<'_>) -> &'i OsStr {
-    let last = name(image).as_bytes().rsplit(|byte| *byte == b'-').next().unwrap_or_default();
-    OsStr::from_bytes(last.split(|byte| *byte == b'.').next().unwrap_or_default())
-}
-
-/// Whether a program sets no other modes than those of the files that it works on: also Perl, where it edits files in place
-/// and its code is in its words and has nothing else in mind.
-pub(super) fn copies_modes(image: &Image<'_>) -> bool {
-    let edits = || {
-        let mut words = image.words.iter().skip(1).map(|word| word.as_bytes());
-        let is_switch = |word: &[u8]| {
-            word.starts_with(b"-i")
-                || word.strip_prefix(b"-").is_some_and(|letters| {
-                    letters.iter().take_while(|letter| b"pnlw".contains(letter)).count() > 0
-                        && letters.iter().find(|letter| !b"pnlw".contains(letter)) == Some(&b'i')
-                })
-        };
-        let (mut in_place, mut inline) = (false, false);
-        words.all(|word| {
-            in_place |= is_switch(word);
-            inline |= word.starts_with(b"-") && word.ends_with(b"e");
-            ["chmod", "umask", "use", "require", "do", "open", "-M", "-m"]
-                .iter()
-                .all(|part| memchr::memmem::find(word, part.as_bytes()).is_none())
-        }) && in_place
-            && inline
-    };
-    if !attributes::names_what_is_here(image.words.get(1..).unwrap_or_default()) {
-        return false;
-    }
-    named(own_name(image), attributes::COPY_ONE_MODE)
-        || (name(image).as_bytes().starts_with(b"perl") && edits())
-}
-
-/// The modules of the run that set modes as the umask says.
-pub(super) fn masked(trace: &Trace) -> Masked {
-    Masked::of(trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path.as_path()))
-}
-
-/// Modes that such modules set are those that were asked for, unless the function may set modes of files that are named alike, or
-/// hands one to the module.
-pub(super) fn follow_masks(trace: &mut Trace, umask: u32, captured: &Captured) {
-    let masked = masked(trace);
-    let sets = || asks::codes(captured).any(|code| mentions(code, &["chmod", "copy", "shutil", "dbm", "0o"]));
-    if !masked.is_any() || masked.are_named_alike() && sets() {
-        return;
-    }
-    for (path, given) in &mut trace.modes {
-        if let ModeGiven::Set { mode, is_computed: true } = given
-            && let Some(usual) = masked.usual(path, *mode, umask)
-        {
-            *given = ModeGiven::Asked(usual);
-        }
-    }
-}
 
 impl Observer<'_> {
     /// Modes that programs gave to paths inside the root and may have copied from another file. This covers all paths: a
@@ -352,59 +211,4 @@ fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {
         }
     }
     modes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_that_accept_directories_are_told_apart() {
-        let accepts = |line: &str| {
-            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let program = Path::new(line.split(' ').next().unwrap()).to_path_buf();
-            let directory = Path::new("/");
-            accepts_directories(&Image { program: &program, words: &words, directory, name: OsStr::new("") })
-        };
-        for line in [
-            "mkdir -p d",
-            "mkdir -vp d",
-            "mkdir --parents d",
-            "install -d d",
-            "install -Dm644 f d/f",
-            "cp -r d e",
-        ] {
-            assert!(accepts(line), "{line}");
-        }
-        for line in ["mkdir d", "mkdir -m 700 d", "mkdir --mode=700 d", "install f d", "python3 -p d"] {
-            assert!(!accepts(line), "{line}");
-        }
-    }
-
-    #[test]
-    fn programs_that_ask_for_the_umask_are_told_apart() {
-        let uses = |line: &str| {
-            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let program = Path::new(line.split(' ').next().unwrap()).to_path_buf();
-            let directory = Path::new("/");
-            uses_umask(&Image { program: &program, words: &words, directory, name: OsStr::new("") })
-        };
-        for line in ["chmod +x f", "chmod -R +x,u+w d", "chmod -x f", "sh x", "tar xf a", "chmod"] {
-            assert!(uses(line), "{line}");
-        }
-        for line in ["node /usr/bin/npm install", "node /usr/bin/npm --silent ci", "node s.js npx", "node"] {
-            assert!(uses(line), "{line}");
-        }
-        for line in [
-            "chmod 755 f",
-            "node /usr/bin/npx tsc",
-            "/usr/bin/node /usr/lib/node_modules/npm/bin/npm-cli.js --silent ls",
-            "chmod -R a+x d",
-            "chmod u+x,g-w f",
-            "mkdir -p a/b",
-            "x86_64-linux-gnu-ld.bfd -o x",
-        ] {
-            assert!(!uses(line), "{line}");
-        }
-    }
 }

@@ -5,13 +5,9 @@ use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, evidence};
 use crate::exec::{Access, Shows, Trace};
 use crate::hash::entry::LanguageKind;
-use crate::hash::interpreters;
-use crate::hash::occurrence::is_of_project;
 use crate::memo::reason::NotKept;
 use crate::profiles::attributes::is_of_system;
-use crate::profiles::cmake;
 use crate::profiles::makefile::{Targets, is_makefile, without_comments};
-use crate::profiles::state::is_build_tool;
 use crate::record::{Observation, Places, StoredPath, Timestamp};
 use memchr::memmem;
 use rustc_hash::FxHashSet;
@@ -135,46 +131,6 @@ impl Observer<'_> {
         let reads =
             |name: &str| self.trace.accesses.iter().any(|(path, access)| access.read && path.ends_with(name));
         reads(".proverc") || settings_mind_results(self.run, self.trace)
-    }
-
-    /// Whether cmake ran code that may decide by times.
-    fn cmake_asks(&self) -> bool {
-        let is_cmake = |program: &PathBuf| program.file_name().is_some_and(|name| name == "cmake");
-        let is_code = |path: &Path| cmake::is_code(path) && !cmake::is_own_module(path);
-        // A file that is gone was made by the run, or cannot be read: it may say anything.
-        let asks = |path: &Path| fs::read(path).map_or(true, |text| cmake::asks_for_times(&text));
-        self.trace.programs.iter().any(is_cmake)
-            && self.contents.iter().any(|(path, _)| is_code(path) && asks(path))
-    }
-
-    /// Whether nothing ran but cmake, make, compilers and shells, and for a cmake that is a package the Python that starts it.
-    fn builds_alone(&self) -> bool {
-        let root = self.run.places.root.as_path();
-        let is_python = |name: &OsStr| name.as_bytes().starts_with(b"python");
-        let is_one = |program: &PathBuf| {
-            program.file_name().is_some_and(|name| {
-                is_build_tool(name.as_bytes()) || interpreters::is_shell(name) || is_python(name)
-            })
-        };
-        let mut read = self.trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path);
-        let is_script =
-            |path: &PathBuf| is_of_project(path, root) && path.extension() == Some(OsStr::new("py"));
-        self.trace.programs.iter().all(|program| is_one(program) && !program.starts_with(root))
-            && self.watcher.made.python.is_empty()
-            && !read.any(is_script)
-    }
-
-    /// The files whose times cmake compares before make builds.
-    fn checked_by_cmake(&self) -> BTreeSet<PathBuf> {
-        let read =
-            self.trace.accesses.iter().filter(|(path, access)| access.read && path.ends_with(cmake::CHECKED));
-        let mut files = BTreeSet::new();
-        for (path, _) in read {
-            if let (Ok(text), Some(build)) = (fs::read(path), path.ancestors().nth(2)) {
-                files.extend(cmake::checked(build, &text));
-            }
-        }
-        files
     }
 
     /// Whether nothing ran but JavaScript of the project, all of which is known and asks for no times of files.

@@ -1,8 +1,8 @@
 //! Whether the umask, the superuser and the user count: only if a result can show them.
 
 use super::witness::Before;
-use super::{Observer, Run, rights};
-use crate::exec::{Access, FirstChange, ModeGiven, Shows};
+use super::{Observer, Run};
+use crate::exec::{Access, FirstChange, Shows, Trace};
 use crate::hash::accounts::{self, TABLES};
 use crate::hash::entry::LanguageKind;
 use crate::hash::environment;
@@ -16,6 +16,13 @@ use crate::record::{Base, Evidence, Observation};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// Whether something in the run looked up users or groups.
+pub(super) fn looks_up(trace: &Trace) -> bool {
+    let tables = TABLES.into_iter().chain([accounts::NAME_SERVICES]);
+    let mut accesses = tables.filter_map(|table| trace.accesses.get(Path::new(table)));
+    accesses.any(|access| access.read)
+}
 
 impl Observer<'_> {
     /// Decides whether the umask, the superuser and the user count; `is_refused` says that something may have been refused.
@@ -39,15 +46,6 @@ impl Observer<'_> {
             || self.has_tool_of_user()
             || self.program_looks_itself_up()
             || self.code_has(self.names_of_user());
-    }
-
-    /// Whether only modules that set modes as the umask says ask for it.
-    fn is_masked(&self) -> bool {
-        let masked = rights::masked(self.trace);
-        let is_else = |(path, given): (&PathBuf, &ModeGiven)| {
-            masked.makes(path) && matches!(given, ModeGiven::Set { is_computed: true, .. })
-        };
-        masked.is_any() && !self.names("umask") && !self.trace.modes.iter().any(is_else)
     }
 
     /// The names by which the code of this run can ask which user runs it.

@@ -4,7 +4,7 @@ use super::{Before, Watcher};
 use crate::digest::Digest;
 use crate::exec::Trace;
 use crate::hash::files;
-use crate::memo::observe::rights;
+use crate::memo::observe::masks;
 use crate::record::{Evidence, FileState};
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +18,7 @@ impl Watcher<'_> {
         if let Some(trace) = trace {
             self.follow_replaced_links(trace);
             self.merge_aliases(trace);
-            rights::follow_masks(trace, umask, self.captured);
+            masks::follow(trace, umask, self.captured);
         }
         let mut known: HashMap<(u64, u64), (Evidence, Digest)> = HashMap::new();
         for (path, evidence, digest) in self.background.finish() {

@@ -3,7 +3,7 @@
 use super::Watcher;
 use crate::exec::{Image, Nature, Shows};
 use crate::hash::interpreters;
-use crate::memo::observe::{image, made, python_process, rights, system};
+use crate::memo::observe::{image, made, python_process, setting, system};
 use crate::profiles::builders::{builder, is_timeless, seeks_settings};
 use crate::profiles::linkers::opens_what_it_removes;
 use crate::profiles::state::keeps;
@@ -36,20 +36,20 @@ impl Watcher<'_> {
             compares_times,
             reads_code: made::reads_code(image),
             looks_up: system::looks_up(image, self.circumstances),
-            uses_umask: rights::uses_umask(image),
+            uses_umask: setting::uses_umask(image),
             is_python: image
                 .program
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"python")),
-            names_modes: rights::names_modes(image),
+            names_modes: setting::names_modes(image),
             seeks_settings: seeks_settings(image.program),
-            accepts_directories: rights::accepts_directories(image),
-            removes_trees: rights::removes_trees(image),
-            cuts_by_size: rights::cuts_by_size(image),
-            asks_literally: rights::asks_literally(image),
-            is_linker: rights::is_linker(image),
+            accepts_directories: setting::accepts_directories(image),
+            removes_trees: setting::removes_trees(image),
+            cuts_by_size: setting::cuts_by_size(image),
+            asks_literally: setting::asks_literally(image),
+            is_linker: setting::is_linker(image),
             opens_what_it_removes: opens_what_it_removes(image.program),
-            copies_modes: rights::copies_modes(image),
+            copies_modes: setting::copies_modes(image),
             enters: image::enters(image),
             takes: image::takes(image),
         }
