@@ -109,7 +109,7 @@ impl Observer<'_> {
     }
 
     /// The absolute path of a stored one, without `..`.
-    fn absolute(&self, path: &StoredPath) -> PathBuf {
+    pub(super) fn absolute(&self, path: &StoredPath) -> PathBuf {
         let mut place = self.run.places.root.as_path();
         let mut rest = path.rest();
         if path.base() != Base::Root || !rest.starts_with(b"..") {

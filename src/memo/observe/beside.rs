@@ -24,6 +24,12 @@ impl Observer<'_> {
         let root = self.run.places.root.clone();
         let path = environment::lookup(&self.run.captured.environment, OsStr::new("PATH"));
         let on_path: Vec<PathBuf> = path.iter().flat_map(|path| env::split_paths(&**path)).collect();
+        let searches: Vec<(PathBuf, PathBuf)> = self
+            .observed
+            .observations
+            .iter()
+            .filter_map(|(observation, _)| self.search_above(observation))
+            .collect();
         let mut beside: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
         for (number, (observation, _)) in self.observed.observations.iter().enumerate() {
             let Some(path) = observation.path().filter(|path| path.base() == Base::Absolute) else {
@@ -32,7 +38,9 @@ impl Observer<'_> {
             let path = Path::new(OsStr::from_bytes(path.rest()));
             // What PATH leads to has questions of its own.
             let is_on_path = path.parent().is_some_and(|above| on_path.iter().any(|known| known == above));
-            if let Some(place) = self.place_beside(&root, path).filter(|_| !is_on_path) {
+            if let Some(place) = self.place_beside(&root, path).filter(|_| !is_on_path)
+                && !searches.iter().any(|(name, found)| is_found_upward(path, name, found))
+            {
                 beside.entry(place).or_default().push((number, path.to_path_buf()));
             }
         }
@@ -58,7 +66,20 @@ impl Observer<'_> {
             || shared == Path::new("/usr/local")
             || (is_of_system(shared) && is_top(shared))
             || self.watcher.tables.is_temporary(shared);
-        (!is_shared_by_all && !root.starts_with(path)).then(|| shared.join(name))
+        let place = shared.join(name);
+        let is_temporary = || {
+            let within = path.ancestors().take_while(|within| within.starts_with(&place));
+            within.into_iter().any(|within| self.watcher.tables.is_temporary(within))
+        };
+        (!is_shared_by_all && !root.starts_with(path) && !is_temporary()).then_some(place)
+    }
+
+    /// The name that was looked for in each directory above the root, and the path where it was found.
+    fn search_above(&self, observation: &Observation) -> Option<(PathBuf, PathBuf)> {
+        let Observation::Upward { name, found: Some(found) } = observation else {
+            return None;
+        };
+        Some((PathBuf::from(OsStr::from_bytes(name)), self.absolute(found)))
     }
 
     /// Whether an argument, a variable that counts, a link, a file that was read, or the place of a program found on PATH contains this
@@ -96,6 +117,14 @@ impl Observer<'_> {
     }
 }
 
+/// Whether `path` is what a search for `name` in the directories above the root came upon, or below that. The search ended at `found`;
+/// the directories above `found` are the same for every clone whose search ends there.
+fn is_found_upward(path: &Path, name: &Path, found: &Path) -> bool {
+    let directory = |named: &Path| named.ancestors().nth(name.iter().count()).map(Path::to_path_buf);
+    let mut searched = path.ancestors().filter(|within| within.ends_with(name)).filter_map(directory);
+    searched.any(|searched| found.starts_with(searched))
+}
+
 /// Whether `text` contains `path`, and not only as a part of another name.
 fn names(text: &[u8], path: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
@@ -108,7 +137,8 @@ fn names(text: &[u8], path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::{is_found_upward, names};
+    use std::path::Path;
 
     #[test]
     fn a_path_is_named_as_a_whole() {
@@ -117,6 +147,25 @@ mod tests {
         }
         for text in ["/w/library", "/w/lib.old", "x/w/lib", "/w", ""] {
             assert!(!names(text.as_bytes(), b"/w/lib"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_search_above_explains_what_it_found_and_what_lies_higher() {
+        let explains = |path: &str| {
+            is_found_upward(
+                Path::new(path),
+                Path::new(".cargo/config.toml"),
+                Path::new("/w/a/.cargo/config.toml"),
+            )
+        };
+        for path in ["/w/a/.cargo/config.toml", "/w/.cargo/config.toml", "/.cargo/config.toml"] {
+            assert!(explains(path), "{path}");
+        }
+        for path in
+            ["/w/a/b/.cargo/config.toml", "/w/ab/.cargo/config.toml", "/w/a/config.toml", "/w/a/.cargo"]
+        {
+            assert!(!explains(path), "{path}");
         }
     }
 }
