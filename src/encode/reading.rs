@@ -35,6 +35,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeError::NotCanonical`] for a longer form than needed or more than 64 bits.
+    #[inline]
     pub fn unsigned(&mut self) -> Result<u64, DecodeError> {
         // Fast path: most integers are short, and a hit decodes many.
         if let Some((byte, rest)) = self.rest.split_first()
@@ -43,6 +44,11 @@ impl<'a> Decoder<'a> {
             self.rest = rest;
             return Ok(u64::from(*byte));
         }
+        self.long_unsigned()
+    }
+
+    /// The same for an integer of several bytes.
+    fn long_unsigned(&mut self) -> Result<u64, DecodeError> {
         if let Some((value, length)) = self.rest.first_chunk().and_then(|bytes| unsigned_at_once(*bytes)) {
             self.rest = self.rest.get(length..).unwrap_or_default();
             return Ok(value);

@@ -139,19 +139,34 @@ impl FileState {
 
     /// Of its mode what does not count by itself, but by what it lets us do; nothing where all of it counts.
     #[must_use]
-    pub fn shown_bits(&self) -> Option<u32> {
-        self.mode().filter(|_| self.mode_is_left()).map(|mode| mode & ALLOWS)
+    pub const fn shown_bits(&self) -> Option<u32> {
+        match self {
+            Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode }
+                if *mode & (BY_RIGHTS | FRESH) == BY_RIGHTS =>
+            {
+                Some(*mode & ALLOWS)
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets these bits where they count by what they let us do. Returns whether they do.
+    pub const fn set_shown_bits(&mut self, bits: u32) -> bool {
+        match self {
+            Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode }
+                if *mode & (BY_RIGHTS | FRESH) == BY_RIGHTS =>
+            {
+                *mode = *mode & !ALLOWS | bits & ALLOWS;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The same with these bits where they count by what they let us do.
     #[must_use]
     pub fn with_bits(mut self, bits: u32) -> Self {
-        if self.mode_is_left()
-            && let Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } =
-                &mut self
-        {
-            *mode = *mode & !ALLOWS | bits & ALLOWS;
-        }
+        self.set_shown_bits(bits);
         self
     }
 

@@ -14,6 +14,9 @@ use crate::record::{Commit, Evidence, Observation, Products};
 /// Maximum number of question sets in an entry.
 const MOST_SETS: usize = 8;
 
+/// What an observation takes in a part, with its answer and evidence, in bytes.
+const USUAL_LENGTH: usize = 128;
+
 /// A question set of a key, with the answers that were found last.
 #[derive(Clone, Debug)]
 pub struct QuestionSet {
@@ -243,10 +246,12 @@ fn decode(payload: &[u8], part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Result<E
         let (observations, own, evidence) = (Vec::new(), Vec::new(), Vec::new());
         let mut set = QuestionSet { id, answers, observations, own, evidence };
         let (is_shared, mut parts) = (from.flag()?, Vec::new());
-        for _ in 0..from.length()? {
+        let count = from.length()?;
+        for number in 0..count {
             if is_shared {
                 let id = from.digest()?;
                 let bytes = part(&id).ok_or(DecodeError::Truncated)?;
+                set.reserve(bytes.len(), count.saturating_sub(number));
                 let mut inner = Decoder::new(&bytes);
                 // The digest of the file covers that of the answers: to make it again is what a hit can spare.
                 parts.push((id, inner.digest()?));
@@ -280,6 +285,16 @@ fn decode(payload: &[u8], part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Result<E
 }
 
 impl QuestionSet {
+    /// Makes room for the observations of so many parts, the next of which takes `length` bytes: without it they are moved several
+    /// times. Parts are about equally long.
+    fn reserve(&mut self, length: usize, parts: usize) {
+        let expected = length / USUAL_LENGTH;
+        if self.observations.capacity().saturating_sub(self.observations.len()) < expected {
+            self.observations.reserve(expected.saturating_mul(parts));
+            self.evidence.reserve(expected.saturating_mul(parts));
+        }
+    }
+
     /// Adds a part.
     fn decode_part(&mut self, from: &mut Decoder<'_>) -> Result<(), DecodeError> {
         let (asked, found, left) = (from.bytes()?, from.bytes()?, from.bytes()?);

@@ -8,6 +8,7 @@ use super::session::says;
 use crate::hash::upward;
 use crate::record::{Base, FileState, Observation, StoredPath};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -86,7 +87,8 @@ impl Observer<'_> {
                 matches!(number, Some((Observation::State { path, .. }, _)) if path.base() == Base::Root)
             };
             let found = asked.present.get(&absent).cloned();
-            if absent == 0 || (absent == 1 && found.is_none() && is_relative(0)) {
+            let is_nearest_only = absent == 1 && found.is_none();
+            if absent == 0 || (is_nearest_only && (is_relative(0) || is_in_directory_beside(&root, &name))) {
                 continue;
             }
             if found.is_none() && !matches!(upward::first(&root, &name), Ok(None)) {
@@ -119,8 +121,16 @@ impl Observer<'_> {
             place = place.parent().unwrap_or(Path::new("/"));
             rest = after.strip_prefix(b"/").unwrap_or(after);
         }
-        place.join(std::ffi::OsStr::from_bytes(rest))
+        place.join(OsStr::from_bytes(rest))
     }
+}
+
+/// Whether `name`, which was looked for beside the root alone, would be in a directory that exists there: then the program knew that
+/// directory, and searched no others.
+fn is_in_directory_beside(root: &Path, name: &[u8]) -> bool {
+    let first = name.split(|byte| *byte == b'/').next().filter(|first| first.len() < name.len());
+    let beside = root.parent().zip(first).map(|(above, first)| above.join(OsStr::from_bytes(first)));
+    beside.is_some_and(|beside| beside.is_dir())
 }
 
 /// `path`, which is not below `root`, relative to it; `None` if they share only `/`.
@@ -143,8 +153,28 @@ pub(super) fn relative(root: &Path, path: &Path) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::relative;
+    use super::{is_in_directory_beside, relative};
+    use std::fs;
     use std::path::Path;
+
+    #[test]
+    fn a_name_in_a_directory_beside_the_root_is_no_search_upward() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("project");
+        fs::create_dir(&root).unwrap();
+        fs::create_dir(place.path().join("site")).unwrap();
+        fs::write(place.path().join("file"), "").unwrap();
+        for (name, expected) in [
+            ("site/package/module.so", true),
+            ("site", false),
+            ("other/x", false),
+            ("file/x", false),
+            ("", false),
+        ] {
+            assert_eq!(is_in_directory_beside(&root, name.as_bytes()), expected, "{name}");
+        }
+        assert!(!is_in_directory_beside(Path::new("/"), b"tmp/x"));
+    }
 
     #[test]
     fn paths_above_are_reached_from_the_root() {

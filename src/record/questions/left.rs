@@ -5,7 +5,7 @@
 
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Decoder, Encoder};
-use crate::record::{FileState, Observation, StdinUse};
+use crate::record::{Observation, StdinUse};
 
 /// The number of an observation, if it has one.
 pub(super) fn of(observation: &Observation) -> Option<u64> {
@@ -98,8 +98,7 @@ pub(super) fn set(observation: &mut Observation, number: u64) -> bool {
         Observation::Stdin(StdinUse::Content { left_at, .. }) => *left_at = number,
         Observation::State { state, .. } => {
             let bits = u32::try_from(number).unwrap_or(u32::MAX);
-            let bare = std::mem::replace(state, FileState::Absent);
-            *state = bare.with_bits(bits);
+            return state.set_shown_bits(bits) && state.shown_bits() == Some(bits);
         }
         _ => {}
     }
