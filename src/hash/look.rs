@@ -120,7 +120,9 @@ pub(super) fn importable_of(entries: &Entries, names: Option<&[Vec<u8>]>) -> Vec
             stem == bytes || [&b".py"[..], b".pyc", b".so"].iter().any(|end| bytes.ends_with(end));
         // A file without an ending is not a module; but a link may lead to a directory.
         let is_nameless_file = names.is_none() && stem == bytes && kind == EntryKind::File;
-        is_module && !is_nameless_file && counts(name, false) && is_sought(stem)
+        // Bytecode beside sources, not in `__pycache__`, is a module of its own.
+        let is_bytecode = bytes.ends_with(b".pyc") && kind != EntryKind::Directory;
+        is_module && !is_nameless_file && (is_bytecode || counts(name, false)) && is_sought(stem)
     };
     entries.iter().filter(|(name, kind)| is_one(name, *kind)).cloned().collect()
 }

@@ -73,6 +73,10 @@ pub const ASKS_TIMES: &[&str] = &[
 pub const ASKS_OWNERS: &[&str] = &[".owner", ".group(", "\"owner\"", "'owner'", "\"group\"", "'group'"];
 /// An attribute of what is known of a file in JavaScript and Ruby. It counts as a whole word: `sklearn.model_selection` is another one.
 pub const MODE: &str = ".mode";
+/// The same for owners, links and numbers of files, in code that also names `stat`: other things have such attributes, too.
+pub const ASKS_IDS: &[&str] = &[".uid", ".gid", ".nlink", ".ino"];
+/// How it names `stat`.
+pub const NAMES_STAT: &[&str] = &["stat", "Stat"];
 /// Names in code that asks for modes.
 pub const ASKS_MODES: &[&str] = &[
     "st_mode",
@@ -107,9 +111,15 @@ pub const PERL_ASKS_TIMES: &[&str] = &[
     "-M\"",
     "-C $",
     "-A $",
+    "-O $",
+    "-O '",
+    "-O \"",
     "mtime",
     "File::stat",
 ];
+/// Operators of Perl for times, and for whether we own a file.
+pub const PERL_ASKS: &[&str] =
+    &["stat", "-M", "-C", "-O \"", "-O '", "-O $", "-O(", "-o \"", "-o '", "-o $", "-o(", "-O _", "-o _"];
 /// Calls that return all attributes of a file.
 pub const ASKS_ALL: &[&str] = &["stat(", "statSync("];
 /// Shell tests for other names of the same file, and for whether a file was read since it was changed.

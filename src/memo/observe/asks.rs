@@ -3,7 +3,9 @@
 use crate::exec::Shows;
 use crate::hash::capture::{Captured, Source};
 use crate::hash::entry::{LanguageKind, What};
-use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_OWNERS, ASKS_TIMES, MODE, SHELL_ASKS};
+use crate::profiles::attributes::{
+    ASKS_ALL, ASKS_IDS, ASKS_MODES, ASKS_OWNERS, ASKS_TIMES, MODE, NAMES_STAT, PERL_ASKS, SHELL_ASKS,
+};
 use crate::profiles::users::TESTS_OWNER;
 use std::os::unix::ffi::OsStrExt;
 
@@ -14,7 +16,8 @@ const NO_CALLS: &[&[u8]] = &[b"if", b"while", b"return", b"and", b"or", b"not", 
 pub(super) fn mentions(code: &[u8], needles: &[&str]) -> bool {
     needles.iter().any(|needle| {
         let mut places = memchr::memmem::find_iter(code, needle.as_bytes());
-        places.any(|at| *needle != MODE || !code.get(at + needle.len()).is_some_and(|next| is_of_name(*next)))
+        let is_word = *needle == MODE || ASKS_IDS.contains(needle);
+        places.any(|at| !is_word || !code.get(at + needle.len()).is_some_and(|next| is_of_name(*next)))
     })
 }
 
@@ -25,7 +28,7 @@ pub(super) fn asked_by(captured: &Captured, looks_up: bool) -> Shows {
     // Other languages use other names for this.
     let (times, modes): (&[&str], &[&str]) = match entry.language {
         LanguageKind::Shell => (SHELL_ASKS, &[]),
-        LanguageKind::Perl => (&["stat", "-M", "-C"], &[]),
+        LanguageKind::Perl => (PERL_ASKS, &[]),
         LanguageKind::R => (&["file.info", "mtime"], &["file.mode"]),
         LanguageKind::Lua => (&["lfs", "io.popen"], &[]),
         _ => (ASKS_TIMES, ASKS_MODES),
@@ -40,7 +43,9 @@ pub(super) fn asked_by(captured: &Captured, looks_up: bool) -> Shows {
     let asks_times = |code: &[u8]| {
         let counts = |name: &str| !(name == "zipfile" && is_python && !packs(code));
         times.iter().any(|name| mentions(code, &[name]) && counts(name))
-            || (looks_up && times == ASKS_TIMES && mentions(code, ASKS_OWNERS))
+            || (times == ASKS_TIMES
+                && (looks_up && mentions(code, ASKS_OWNERS)
+                    || mentions(code, ASKS_IDS) && mentions(code, NAMES_STAT)))
     };
     let codes = || codes(captured).chain([inline]);
     let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);

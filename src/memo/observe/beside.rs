@@ -13,6 +13,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Larger files are not searched for paths.
@@ -32,46 +33,63 @@ impl Observer<'_> {
             .collect();
         let mut beside: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
         for (number, (observation, _)) in self.observed.observations.iter().enumerate() {
-            let Some(path) = observation.path().filter(|path| path.base() == Base::Absolute) else {
+            let Some(path) = observation.path().filter(|path| path.base() != Base::Root) else {
                 continue;
             };
-            let path = Path::new(OsStr::from_bytes(path.rest()));
+            let path = self.run.places.resolve(path);
+            let Some(place) = self.place_beside(&root, &path, is_of_entries(observation)) else {
+                continue;
+            };
             // What PATH leads to has questions of its own.
             let is_on_path = path.parent().is_some_and(|above| on_path.iter().any(|known| known == above));
-            if let Some(place) = self.place_beside(&root, path).filter(|_| !is_on_path)
-                && !searches.iter().any(|(name, found)| is_found_upward(path, name, found))
-            {
-                beside.entry(place).or_default().push((number, path.to_path_buf()));
+            let is_found = || searches.iter().any(|(name, found)| is_found_upward(&path, name, found));
+            if (is_on_path && may_be_command(&path)) || is_found() {
+                continue;
             }
+            beside.entry(place).or_default().push((number, path));
         }
-        beside.retain(|place, _| !self.is_named(place));
+        beside.retain(|place, _| !self.is_named(&root, place));
         for (number, path) in beside.into_values().flatten() {
             let Some((observation, evidence)) = self.observed.observations.get(number).cloned() else {
                 continue;
             };
-            if let Some(rest) = relative(&root, &path)
-                && let Some(again) = observation.at(StoredPath::in_root(rest))
+            if let Some(path) = relative_to_root(&root, &path)
+                && let Some(again) = observation.at(path)
             {
                 self.observed.observations.push((again, evidence));
             }
         }
     }
 
-    /// The entry of a directory above the root that is, or contains, `path`, and does not contain the root.
-    fn place_beside(&self, root: &Path, path: &Path) -> Option<PathBuf> {
+    /// The entry of a directory above the root that is, or contains, `path`, and does not contain the root. Or that directory
+    /// itself, with `is_of_entries`: if its entries are what was observed.
+    fn place_beside(&self, root: &Path, path: &Path, is_of_entries: bool) -> Option<PathBuf> {
         let shared = root.ancestors().skip(1).find(|above| path.starts_with(above))?;
-        let name = path.strip_prefix(shared).ok()?.iter().next()?;
+        let name = path.strip_prefix(shared).ok()?.iter().next();
+        // What is directly in HOME is the user's, for all clones.
+        let is_of_home =
+            |home: &Path| path.starts_with(home) && (shared == home || !shared.starts_with(home));
+        if (name.is_none() && !is_of_entries) || self.run.places.home.as_deref().is_some_and(is_of_home) {
+            return None;
+        }
         let is_top = |directory: &Path| directory.parent().is_none_or(|above| !is_of_system(above));
         let is_shared_by_all = shared == Path::new("/")
             || shared == Path::new("/usr/local")
             || (is_of_system(shared) && is_top(shared))
             || self.watcher.tables.is_temporary(shared);
-        let place = shared.join(name);
+        let place = name.map_or_else(|| shared.to_path_buf(), |name| shared.join(name));
         let is_temporary = || {
             let within = path.ancestors().take_while(|within| within.starts_with(&place));
             within.into_iter().any(|within| self.watcher.tables.is_temporary(within))
         };
-        (!is_shared_by_all && !root.starts_with(path) && !is_temporary()).then_some(place)
+        (!is_shared_by_all && !is_temporary()).then_some(place)
+    }
+
+    /// The stored form of a path whose time is compared with those of other files: relative to the root if it lies beside it.
+    pub(super) fn stored_for_order(&self, path: &Path) -> StoredPath {
+        let root = self.run.places.root.as_path();
+        let is_beside = self.place_beside(root, path, false).is_some();
+        is_beside.then(|| relative_to_root(root, path)).flatten().unwrap_or_else(|| self.stored(path))
     }
 
     /// The name that was looked for in each directory above the root, and the path where it was found.
@@ -84,8 +102,9 @@ impl Observer<'_> {
 
     /// Whether an argument, a variable that counts, a link, a file that was read, or the place of a program found on PATH contains this
     /// path: whatever else finds it there is the same for every clone.
-    fn is_named(&self, place: &Path) -> bool {
-        let has = |text: &[u8]| names(text, place.as_os_str().as_bytes());
+    fn is_named(&self, root: &Path, place: &Path) -> bool {
+        let is_above = root.starts_with(place);
+        let has = |text: &[u8]| names(text, place.as_os_str().as_bytes(), is_above);
         let captured = self.run.captured;
         let in_seen = |observation: &Observation| match observation {
             Observation::State { state: FileState::Symlink { text }, .. } => has(text),
@@ -125,13 +144,36 @@ fn is_found_upward(path: &Path, name: &Path, found: &Path) -> bool {
     searched.any(|searched| found.starts_with(searched))
 }
 
-/// Whether `text` contains `path`, and not only as a part of another name.
-fn names(text: &[u8], path: &[u8]) -> bool {
+/// Whether these are entries of a directory.
+const fn is_of_entries(observation: &Observation) -> bool {
+    matches!(
+        observation,
+        Observation::Listing { .. }
+            | Observation::Importable { .. }
+            | Observation::Modules { .. }
+            | Observation::Distributions { .. }
+            | Observation::Entries { .. }
+    )
+}
+
+/// Whether a search for a command may have come upon `path`: nothing is there, or something that can be executed.
+fn may_be_command(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The same path relative to the root, if it lies beside the root or a directory above it.
+fn relative_to_root(root: &Path, path: &Path) -> Option<StoredPath> {
+    relative(root, path).map(StoredPath::in_root)
+}
+
+/// Whether `text` contains `path`, and not only as a part of another name. With `is_alone`, nothing below it is meant.
+fn names(text: &[u8], path: &[u8], is_alone: bool) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     memmem::find_iter(text, path).any(|at| {
         let before = at.checked_sub(1).and_then(|at| text.get(at));
-        let after = text.get(at + path.len());
-        !before.is_some_and(is_of_name) && !after.is_some_and(is_of_name)
+        let after = text.get(at + path.len()..).unwrap_or_default();
+        let is_below = is_alone && matches!(after, [b'/', next, ..] if is_of_name(next));
+        !before.is_some_and(is_of_name) && !after.first().is_some_and(is_of_name) && !is_below
     })
 }
 
@@ -143,11 +185,13 @@ mod tests {
     #[test]
     fn a_path_is_named_as_a_whole() {
         for text in ["/w/lib", "cat /w/lib/in", "X=\"/w/lib\"", "-L:/w/lib:/x"] {
-            assert!(names(text.as_bytes(), b"/w/lib"), "{text}");
+            assert!(names(text.as_bytes(), b"/w/lib", false), "{text}");
         }
         for text in ["/w/library", "/w/lib.old", "x/w/lib", "/w", ""] {
-            assert!(!names(text.as_bytes(), b"/w/lib"), "{text}");
+            assert!(!names(text.as_bytes(), b"/w/lib", false), "{text}");
         }
+        assert!(names(b"ls /w/lib", b"/w/lib", true) && names(b"ls /w/lib/", b"/w/lib", true));
+        assert!(!names(b"PWD=/w/lib/project", b"/w/lib", true));
     }
 
     #[test]

@@ -206,7 +206,9 @@ fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {
             | ModeGiven::Set { .. }
             | ModeGiven::Moved => continue,
         };
-        if !USUAL.contains(&mode) && is_output(path) {
+        // Every program asks for the usual modes. One that sets them, whatever the umask is, may have them from a file.
+        let is_set = matches!(given, ModeGiven::Set { .. });
+        if (is_set || !USUAL.contains(&mode)) && is_output(path) {
             set.insert(mode);
         }
     }

@@ -115,13 +115,13 @@ impl Observer<'_> {
                 Some(_) => &mut same,
                 None => continue,
             };
-            side.push(self.run.places.store(&other.path));
+            side.push(self.stored_for_order(&other.path));
         }
         for side in [&mut older, &mut same, &mut newer] {
             side.sort();
             side.dedup();
         }
-        let written = vec![self.run.places.store(&one.path)];
+        let written = vec![self.stored_for_order(&one.path)];
         self.observe(Observation::Around { written, older, same, newer }, None);
         Ok(())
     }
@@ -259,17 +259,21 @@ impl Observer<'_> {
                 timed.retain(|timed| checked.contains(&timed.path));
             }
         }
-        let files: Vec<_> = timed.into_iter().map(|timed| (timed.path, timed.modified)).collect();
+        let files = timed.into_iter().map(|timed| (self.stored_for_order(&timed.path), timed.modified));
+        let files: Vec<_> = files.collect();
         observe(&mut self.observed, &files, self.run.places)
     }
 }
 
 /// Groups `files` by their modification time, oldest first, each group sorted. Files that are gone are left out.
-fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Result<Vec<Vec<StoredPath>>, NotKept> {
+fn order(
+    files: &[(StoredPath, Option<Timestamp>)],
+    places: &Places,
+) -> Result<Vec<Vec<StoredPath>>, NotKept> {
     let mut timed: Vec<(Timestamp, StoredPath)> = Vec::with_capacity(files.len());
     for (path, known) in files {
-        let time = if known.is_some() { *known } else { modified(path)? };
-        timed.extend(time.map(|time| (time, places.store(path))));
+        let time = if known.is_some() { *known } else { modified(&places.resolve(path))? };
+        timed.extend(time.map(|time| (time, path.clone())));
     }
     timed.sort();
     timed.dedup();
@@ -291,7 +295,7 @@ fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Result<Vec<
 /// The times of a file are unknown.
 fn observe(
     observed: &mut Observed,
-    files: &[(PathBuf, Option<Timestamp>)],
+    files: &[(StoredPath, Option<Timestamp>)],
     places: &Places,
 ) -> Result<(), NotKept> {
     if files.len() > 1 {
@@ -305,7 +309,7 @@ fn observe(
 pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Observation> {
     match then {
         Observation::TimeOrder { groups } => {
-            let files: Vec<_> = groups.iter().flatten().map(|path| (places.resolve(path), None)).collect();
+            let files: Vec<_> = groups.iter().flatten().map(|path| (path.clone(), None)).collect();
             Some(Observation::TimeOrder { groups: order(&files, places).ok()? })
         }
         Observation::Around { written, older, same, newer } => {
@@ -351,8 +355,8 @@ mod tests {
             let file = File::create(root.path().join(name)).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
         }
-        let files: Vec<(PathBuf, Option<Timestamp>)> =
-            ["a", "b", "c", "d", "gone"].iter().map(|name| (root.path().join(name), None)).collect();
+        let files: Vec<(StoredPath, Option<Timestamp>)> =
+            ["a", "b", "c", "d", "gone"].map(|name| (StoredPath::in_root(name), None)).into();
         let names =
             |group: &Vec<StoredPath>| group.iter().map(|path| path.shown().display().to_string()).collect();
         let groups: Vec<Vec<String>> = order(&files, &places).unwrap().iter().map(names).collect();
