@@ -75,7 +75,7 @@ pub const ASKS_OWNERS: &[&str] = &[".owner", ".group(", "\"owner\"", "'owner'", 
 pub const MODE: &str = ".mode";
 /// The same for owners, links and numbers of files, in code that also names `stat`: other things have such attributes, too.
 pub const ASKS_IDS: &[&str] = &[".uid", ".gid", ".nlink", ".ino"];
-/// How it names `stat`.
+/// Names of the calls that return them.
 pub const NAMES_STAT: &[&str] = &["stat", "Stat"];
 /// Names in code that asks for modes.
 pub const ASKS_MODES: &[&str] = &[

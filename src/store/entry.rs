@@ -17,6 +17,9 @@ const MOST_SETS: usize = 8;
 /// What an observation takes in a part, with its answer and evidence, in bytes.
 const USUAL_LENGTH: usize = 128;
 
+/// For how many observations of an entry room is made at once. What an entry says of itself is not trusted beyond this.
+const MOST_ROOM: usize = 1 << 16;
+
 /// A question set of a key, with the answers that were found last.
 #[derive(Clone, Debug)]
 pub struct QuestionSet {
@@ -290,8 +293,9 @@ impl QuestionSet {
     fn reserve(&mut self, length: usize, parts: usize) {
         let expected = length / USUAL_LENGTH;
         if self.observations.capacity().saturating_sub(self.observations.len()) < expected {
-            self.observations.reserve(expected.saturating_mul(parts));
-            self.evidence.reserve(expected.saturating_mul(parts));
+            let room = expected.saturating_mul(parts).min(MOST_ROOM);
+            self.observations.reserve(room);
+            self.evidence.reserve(room);
         }
     }
 
