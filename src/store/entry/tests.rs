@@ -106,3 +106,14 @@ fn a_set_of_which_no_answer_is_known_is_the_same_set() {
     assert_ne!(asked.answers, set.answers);
     assert!(QuestionSet::unanswered([b"x".as_slice()]).is_err());
 }
+
+#[test]
+fn an_entry_that_claims_many_parts_takes_no_room_for_them() {
+    let (parts, part) = (1 << 20, vec![0; 1 << 20]);
+    let mut payload = Encoder::new();
+    payload.flag(true).length(1).digest(&Digest::of(b"id")).digest(&Digest::of(b"answers"));
+    payload.flag(true).length(parts);
+    let mut payload = payload.finish();
+    payload.resize(payload.len() + parts, 0);
+    assert!(parse(&payload, &key(), &|_| Some(part.clone())).is_none());
+}
