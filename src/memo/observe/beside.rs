@@ -1,5 +1,5 @@
-//! Files beside the root, or beside a directory above it, that code finds from its own place without `..`:
-//! `dirname(dirname(abspath(__file__)))`. Of another clone, other files are beside it.
+//! Files beside the root, or beside a directory above it, and entries of such a directory, that code finds from its own place
+//! without `..`: `dirname(dirname(abspath(__file__)))`. Of another clone, other files are beside it.
 
 use super::Observer;
 use super::above::relative;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const LARGEST: u64 = 1 << 20;
 
 impl Observer<'_> {
-    /// Observes what was found there a second time, relative to the root, unless something names the place by its absolute path.
+    /// Adds a second observation, relative to the root, of what was found there, unless something names the place by its absolute path.
     pub(super) fn beside(&mut self) {
         let root = self.run.places.root.clone();
         let path = environment::lookup(&self.run.captured.environment, OsStr::new("PATH"));
@@ -110,7 +110,7 @@ impl Observer<'_> {
             Observation::State { state: FileState::Symlink { text }, .. } => has(text),
             Observation::Search { programs, .. } => {
                 let found = programs.iter().filter_map(|program| program.program.as_ref());
-                found.into_iter().any(|program| has(program.rest()))
+                found.into_iter().any(|program| has(self.run.places.resolve(program).as_os_str().as_bytes()))
             }
             Observation::Variable { name, value: Some(_) } => {
                 let value = environment::lookup(&captured.environment, OsStr::from_bytes(name));
