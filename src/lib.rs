@@ -70,6 +70,7 @@
 //!
 //! The names at the top of this crate, and the types in their signatures. Hidden modules belong to the program.
 
+pub mod buffer;
 #[doc(hidden)]
 pub mod commands;
 pub mod digest;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules of one floor each, lowest first. A module may import what is on lower floors.
 const FLOORS: &[&[&str]] = &[
-    &["digest", "encode", "error"],
+    &["buffer", "digest", "encode", "error"],
     &["record"],
     &["project", "profiles", "sweep"],
     &["hash", "store", "exec", "remote", "elsewhere"],

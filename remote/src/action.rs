@@ -4,6 +4,7 @@
 //! Such servers know blobs by their SHA-256. The record of a result brings it for all of its blobs, so that the server may
 //! check that they are there and a reader knows what to ask for.
 
+use crate::buffer::Buffer;
 use crate::carrier::{Blob, Failure, Name};
 use crate::server::{CHUNK, hex, of_file};
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
@@ -58,7 +59,7 @@ pub(crate) fn of_content(
     if let Some(known) = known(blob) {
         return Ok(known);
     }
-    let (mut hasher, mut chunk, mut place) = (Sha256::new(), vec![0; CHUNK], 0);
+    let (mut hasher, mut chunk, mut place) = (Sha256::new(), Buffer::new(CHUNK), 0);
     while place < blob.size {
         let rest = usize::try_from(blob.size - place).unwrap_or(CHUNK).min(CHUNK);
         let part = chunk.get_mut(..rest).unwrap_or_default();

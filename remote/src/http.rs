@@ -14,6 +14,9 @@ use ureq::{Agent, Body, SendBody};
 /// Requests at the same time.
 pub(crate) const PARALLEL: usize = 8;
 
+/// Size of the buffer for arriving bytes. Those of 128 KiB and more are where reading is slow (see `buffer.rs`).
+const INPUT: usize = 96 << 10;
+
 /// Headers of a request.
 pub(crate) type Headers<'a> = &'a [(&'a str, &'a str)];
 
@@ -63,7 +66,7 @@ impl Http {
             .timeout_recv_response(Some(STALL))
             .max_idle_connections_per_host(PARALLEL)
             .user_agent(concat!("cashet/", env!("CARGO_PKG_VERSION")))
-            .input_buffer_size(CHUNK)
+            .input_buffer_size(INPUT)
             .output_buffer_size(CHUNK)
             .build();
         Ok(Self { agent: config.new_agent() })
@@ -161,11 +164,10 @@ impl Http {
         }
         let mut sink = Sink::new(to, blob, progress);
         let mut body = response.body_mut().with_config().limit(u64::MAX).reader();
-        let mut chunk = vec![0; CHUNK];
         loop {
-            match body.read(&mut chunk) {
+            match body.read(sink.room()) {
                 Ok(0) => return sink.end(),
-                Ok(count) => sink.write(chunk.get(..count).unwrap_or_default())?,
+                Ok(count) => sink.fill(count)?,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failure(&error.into())),
             }

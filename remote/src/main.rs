@@ -9,6 +9,9 @@ compile_error!(
     "a static glibc program cannot resolve names safely: build with `RUSTFLAGS= cargo build -p cashet-remote`"
 );
 
+#[path = "../../src/buffer.rs"]
+#[expect(dead_code, unreachable_pub, reason = "a module of the library")]
+mod buffer;
 #[path = "../../src/remote/carrier.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a module of the library")]
 mod carrier;

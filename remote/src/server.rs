@@ -1,6 +1,7 @@
 //! What a kind of server has to do, and which one an address names.
 
 use crate::bazel_http::BazelHttp;
+use crate::buffer::Buffer;
 use crate::carrier::{Blob, Failure, Name};
 use crate::execution::{Executed, Execution};
 use crate::grpc::Grpc;
@@ -170,29 +171,68 @@ pub(crate) struct Sink<'a, 'b> {
     to: &'a File,
     size: u64,
     written: u64,
+    /// Bytes to be written at once: large writes get large pages in the file's cache.
+    chunk: Buffer,
+    filled: usize,
     progress: &'a mut Progress<'b>,
 }
 
 impl<'a, 'b> Sink<'a, 'b> {
     pub(crate) fn new(to: &'a File, blob: &Blob, progress: &'a mut Progress<'b>) -> Self {
-        Self { to, size: blob.size, written: 0, progress }
+        Self { to, size: blob.size, written: 0, chunk: Buffer::empty(), filled: 0, progress }
     }
 
     /// # Errors
     /// When there are more bytes than there should be, or the file cannot hold them.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let after = self.written.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        if after > self.size {
-            return Err(Failure::Invalid(format!("a blob is longer than its {} bytes", self.size)));
-        }
-        self.to.write_all_at(bytes, self.written).map_err(|error| of_file(&error))?;
-        self.written = after;
+        self.put(bytes)?;
         self.progress.moved(bytes.len())
     }
 
+    /// Where the next bytes may be put; [`Sink::fill`] says how many were.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.chunk.resize(CHUNK);
+        self.chunk.get_mut(self.filled..).unwrap_or_default()
+    }
+
     /// # Errors
-    /// When bytes are missing.
-    pub(crate) fn end(self) -> Result<bool, Failure> {
+    /// As [`Sink::write`].
+    pub(crate) fn fill(&mut self, count: usize) -> Result<(), Failure> {
+        self.filled = self.filled.saturating_add(count);
+        self.after(self.filled)?;
+        if self.filled >= CHUNK {
+            self.flush()?;
+        }
+        self.progress.moved(count)
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let chunk = std::mem::take(&mut self.chunk);
+        let done = self.put(chunk.get(..std::mem::take(&mut self.filled)).unwrap_or_default());
+        self.chunk = chunk;
+        done
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let after = self.after(bytes.len())?;
+        self.to.write_all_at(bytes, self.written).map_err(|error| of_file(&error))?;
+        self.written = after;
+        Ok(())
+    }
+
+    /// How many bytes there are after these.
+    fn after(&self, count: usize) -> Result<u64, Failure> {
+        let after = self.written.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        if after > self.size {
+            return Err(Failure::Invalid(format!("a blob is longer than its {} bytes", self.size)));
+        }
+        Ok(after)
+    }
+
+    /// # Errors
+    /// When bytes are missing, or the file cannot hold the last ones.
+    pub(crate) fn end(mut self) -> Result<bool, Failure> {
+        self.flush()?;
         if self.written == self.size {
             return Ok(true);
         }

@@ -6,6 +6,7 @@ use super::exit::{DONE, Exit};
 use super::found::{Found, Opened, evicted};
 use super::revision;
 use super::stripped::Stripped;
+use crate::buffer::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::memo::outputs::extract;
 use crate::record::{Content, OutputKind};
@@ -143,7 +144,7 @@ fn output(opened: &Opened, found: &Found, path: &[u8]) -> Result<Product> {
 
 fn to_stdout(opened: &Opened, product: &Product, terminal: bool, page: &mut Page<'_>) -> Result<()> {
     let mut from = product.read(opened)?;
-    let mut buffer = vec![0; 128 * 1024];
+    let mut buffer = Buffer::new(256 * 1024);
     let mut first = true;
     loop {
         let length = match from.read(&mut buffer) {

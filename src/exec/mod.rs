@@ -59,6 +59,7 @@ pub use trace::{
 pub use umask::umask;
 pub use unix::Unix;
 
+use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::record::{Circumstances, Interleaving, Resources, Stream, Termination};
 use std::ffi::OsString;
@@ -179,7 +180,7 @@ pub trait Recorder: Send {
 
     /// The first `length` bytes of `buffer` came on `stream`. The recorder may keep the buffer if it leaves another one of the same
     /// length in its place. This saves a copy of large output.
-    fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
+    fn buffer(&mut self, stream: Stream, buffer: &mut Buffer, length: usize) {
         self.chunk(stream, buffer.get(..length).unwrap_or_default());
     }
 }

@@ -12,6 +12,7 @@ use super::sink::{Kind, Sink};
 use super::streams::{Awaited, Streams, end_of};
 use super::terminal::{Control, Relay, newlines};
 use super::{Recorder, StreamEnd};
+use crate::buffer::Buffer;
 use crate::record::Stream;
 use nix::errno::Errno;
 use nix::unistd::read;
@@ -268,7 +269,10 @@ impl Streams<'_> {
             if let Some(from) = &source.from {
                 enlarge(from);
             }
-            self.buffer.resize(LARGE_BUFFER, 0);
+            let small = std::mem::replace(&mut self.buffer, Buffer::new(LARGE_BUFFER));
+            if let (Some(to), Some(from)) = (self.buffer.get_mut(..got), small.get(..got)) {
+                to.copy_from_slice(from);
+            }
         }
         // The user's terminal makes the ends of lines itself unless it is raw, which it must not become in between.
         let steady = control.as_deref().map(Control::output);

@@ -7,6 +7,7 @@ use super::spawn::Given;
 use super::startup::{above_standard, initial};
 use super::terminal::{Ends, Relay, Terminals};
 use super::{Output, StreamEnd};
+use crate::buffer::Buffer;
 use crate::record::{Interleaving, Stream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -86,7 +87,7 @@ pub(super) struct Streams<'a> {
     pub(super) order: Option<Arc<Order>>,
     pub(super) waiting: VecDeque<Request>,
     pub(super) awaited: Option<Awaited>,
-    pub(super) buffer: Vec<u8>,
+    pub(super) buffer: Buffer,
     /// Typed input, and everything else about terminals.
     pub(super) relay: Option<Relay>,
 }
@@ -133,7 +134,7 @@ impl<'a> Streams<'a> {
             order: None,
             waiting: VecDeque::new(),
             awaited: None,
-            buffer: vec![0; FIRST_BUFFER],
+            buffer: Buffer::new(FIRST_BUFFER),
             relay: None,
         };
         Ok((streams, [given_stdout, given_stderr]))

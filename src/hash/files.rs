@@ -4,6 +4,7 @@
 
 use super::both::both;
 use super::exclude::{Excluded, excluded};
+use crate::buffer::Buffer;
 use crate::digest::{Digest, Hasher};
 use crate::encode::Encoder;
 use crate::error::{Error, Kind, Result};
@@ -203,7 +204,7 @@ pub fn listing_digest(entries: &[(OsString, EntryKind)]) -> Digest {
 /// When it cannot be read.
 pub fn digest_from(file: &File, offset: u64) -> io::Result<(Digest, u64)> {
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = Buffer::new(PIECE);
     let mut total = 0;
     loop {
         let count = match file.read_at(&mut buffer, offset.saturating_add(total)) {
@@ -302,7 +303,7 @@ fn subtree(file: &File, offset: u64, length: u64) -> io::Result<ChainingValue> {
 }
 
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: RefCell<Buffer> = const { RefCell::new(Buffer::empty()) };
 }
 
 /// A buffer for something of this size: no more of it is touched than that needs, and one byte, which shows the end.
@@ -310,7 +311,7 @@ fn with_buffer<T>(size: u64, work: impl FnOnce(&mut [u8]) -> T) -> T {
     let size = usize::try_from(size).unwrap_or(PIECE).saturating_add(1).clamp(SMALL_PIECE, PIECE);
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.len() < size {
-            buffer.resize(size, 0);
+            buffer.resize(size);
         }
         work(buffer)
     })

@@ -2,6 +2,7 @@
 
 use super::shown::Shown;
 use super::tail::Tail;
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::record::{Stream, StreamOrder};
 use nix::errno::Errno;
@@ -53,7 +54,7 @@ impl Replay<'_> {
         mut tail: Tail,
     ) -> Result<(Replayed, Tail)> {
         let longest = order.chunks().iter().map(|chunk| chunk.length).max().unwrap_or(0);
-        let mut buffer = vec![0; usize::try_from(longest).unwrap_or(PIECE).min(PIECE)];
+        let mut buffer = Buffer::new(usize::try_from(longest).unwrap_or(PIECE).min(PIECE));
         for chunk in order.chunks() {
             let [of_stdout, of_stderr] = &mut skipped;
             let (from, to, skipped, name) = match chunk.stream {

@@ -1,5 +1,6 @@
 //! How the output of a command ends, for later writes to the same screen.
 
+use crate::buffer::Buffer;
 use crate::exec::Recorder;
 use crate::record::Stream;
 
@@ -52,7 +53,7 @@ impl Recorder for Tailing<'_> {
         self.inner.chunk(stream, bytes);
     }
 
-    fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
+    fn buffer(&mut self, stream: Stream, buffer: &mut Buffer, length: usize) {
         self.tail.take(stream, buffer.get(..length).unwrap_or_default());
         self.inner.buffer(stream, buffer, length);
     }

@@ -3,6 +3,7 @@
 //! If the store fails, recording stops and the run continues.
 
 use super::place_search::{PlaceSearch, SearchState};
+use crate::buffer::Buffer;
 use crate::exec::Recorder;
 use crate::hash::environment;
 use crate::record::{Content, Interleaving, Stream, StreamOrder};
@@ -159,7 +160,7 @@ impl Recorder for Tee<'_> {
         }
     }
 
-    fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
+    fn buffer(&mut self, stream: Stream, buffer: &mut Buffer, length: usize) {
         if self.trouble.is_none() {
             let taken = self.take(stream, length, |look, writer| {
                 look(buffer.get(..length).unwrap_or_default());

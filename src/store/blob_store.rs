@@ -1,5 +1,6 @@
 //! The bytes of a store: blobs, named by their digest.
 
+use crate::buffer::Buffer;
 use crate::digest::BlobId;
 use crate::error::{Error, Result};
 use crate::record::Content;
@@ -14,7 +15,7 @@ pub trait BlobWriter: Write + Send {
     ///
     /// # Errors
     /// As for writing.
-    fn write_buffer(&mut self, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    fn write_buffer(&mut self, buffer: &mut Buffer, length: usize) -> io::Result<()> {
         self.write_all(buffer.get(..length).unwrap_or_default())
     }
 

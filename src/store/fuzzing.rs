@@ -36,7 +36,7 @@ pub(crate) fn blob(bytes: &[u8]) {
 /// A stored frame: it must never decompress to more than the expected length.
 pub(crate) fn frame(bytes: &[u8]) {
     for length in [0, 10, 70_000] {
-        let mut to = Vec::new();
+        let mut to = crate::buffer::Buffer::default();
         if blobs::decompress(bytes, length, &mut to).is_ok() {
             assert!(to.len() == length, "a frame of another length");
         }

@@ -1,5 +1,6 @@
 //! Standard input as a file with a known digest: copied to a temporary file, or used directly where it is a file already.
 
+use crate::buffer::Buffer;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::exec::nested::{Depends, tell};
@@ -44,7 +45,7 @@ pub(super) fn digested(mut file: File, store: &Path) -> Result<(GivenStdin, Dige
     let mut copy =
         tempfile::tempfile_in(store.join("tmp")).or_else(|_| tempfile::tempfile()).map_err(room)?;
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = Buffer::new(PIECE);
     loop {
         let count = match file.read(&mut buffer) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,

@@ -1,5 +1,6 @@
 //! What a run writes, in its mark, so that other calls can follow it while it is in progress.
 
+use crate::buffer::Buffer;
 use crate::exec::Recorder;
 use crate::record::Stream;
 use crate::store::{Running, frame};
@@ -88,7 +89,7 @@ impl Recorder for Followed<'_> {
         self.inner.chunk(stream, bytes);
     }
 
-    fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
+    fn buffer(&mut self, stream: Stream, buffer: &mut Buffer, length: usize) {
         self.live.took(stream, buffer.get(..length).unwrap_or_default());
         self.inner.buffer(stream, buffer, length);
     }

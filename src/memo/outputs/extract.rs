@@ -9,6 +9,7 @@ use super::failure::blocked;
 use super::plan::{Step, holds_bytes};
 use super::stage::{Stage, not_a_file, write_bytes};
 use super::whole;
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::record::{MODE_BITS, OutputEntry, OutputKind, OutputTime, OutputTree};
 use crate::store::BlobStore;
@@ -81,7 +82,7 @@ pub(crate) fn create_file(
     advance: &mut dyn FnMut(u64),
 ) -> Result<File> {
     let mut to = File::create_new(path).map_err(|source| Error::io("write", path, source))?;
-    write_bytes(blobs, file, &mut to, &mut Vec::new(), advance)?;
+    write_bytes(blobs, file, &mut to, &mut Buffer::empty(), advance)?;
     Ok(to)
 }
 

@@ -1,5 +1,6 @@
 //! Sparse files: only their data is stored, so that a hole costs nothing.
 
+use crate::buffer::Buffer;
 use crate::record::{Content, Extent, OutputKind, WithHoles};
 use crate::store::{BlobStore, BlobWriter};
 use rustix::fs::{SeekFrom, seek};
@@ -62,7 +63,7 @@ fn each_piece(
     extents: &[Extent],
     mut take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = Buffer::new(PIECE);
     for (offset, length) in pieces(extents) {
         let piece = buffer.get_mut(..length).unwrap_or_default();
         file.read_exact_at(piece, offset)?;
@@ -137,7 +138,7 @@ fn is_zero(file: &File, mut place: u64, end: u64) -> io::Result<bool> {
 /// # Errors
 /// When reading the data or writing the file fails.
 pub(crate) fn write(data: &mut dyn Read, to: &File, extents: &[Extent], size: u64) -> io::Result<()> {
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = Buffer::new(PIECE);
     for (offset, length) in pieces(extents) {
         let piece = buffer.get_mut(..length).unwrap_or_default();
         data.read_exact(piece)?;

@@ -4,6 +4,7 @@ use super::beneath::Place;
 use super::failure::{RestoreError, blocked, failed, unreadable};
 use super::holes;
 use super::plan::Kept;
+use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::unfinished::{self, Begun, Note, STAGE};
@@ -35,14 +36,14 @@ pub(super) struct Stage<'a> {
     /// A note that the directory exists, so that a later call can remove it.
     note: Option<Note>,
     count: u64,
-    buffer: Vec<u8>,
+    buffer: Buffer,
 }
 
 impl<'a> Stage<'a> {
     /// Stages in `directory` itself. The staging directory is created with the first staged file.
     pub(super) fn inside(directory: &Path) -> Self {
         let parent = directory.to_path_buf();
-        Self { parent, opened: None, noted_in: None, note: None, count: 0, buffer: Vec::new() }
+        Self { parent, opened: None, noted_in: None, note: None, count: 0, buffer: Buffer::empty() }
     }
 
     /// Stages in the store's `tmp` if files can be moved from there to the root, otherwise in the root itself.
@@ -197,7 +198,7 @@ pub(super) fn write_bytes(
     blobs: &dyn BlobStore,
     kind: &OutputKind,
     to: &mut File,
-    buffer: &mut Vec<u8>,
+    buffer: &mut Buffer,
     advance: &mut dyn FnMut(u64),
 ) -> Result<(), RestoreError> {
     let failed = |error| failed("write", Path::new("an output"), error);
@@ -212,7 +213,7 @@ pub(super) fn write_bytes(
                 return Ok(());
             }
             let mut from = read(blob)?;
-            buffer.resize(PIECE, 0);
+            buffer.resize(PIECE);
             copy(&mut from, to, *sparse, buffer, advance).map_err(failed)
         }
         _ => Err(RestoreError::Blocked(not_a_file())),

@@ -5,6 +5,7 @@
 
 use super::read::SEGMENT;
 use super::segments::{self, Scratch};
+use crate::buffer::Buffer;
 use crate::digest::Digest;
 use crate::store::lock::hold;
 use std::fs::File;
@@ -53,7 +54,7 @@ pub(super) fn copy_digesting(
     segments::digest_behind(size, SEGMENT, copy, |index, length, scratch: &mut Scratch| {
         let offset = index.saturating_mul(SEGMENT);
         progress.wait_for(offset.saturating_add(length as u64))?;
-        scratch.bytes.resize(length, 0);
+        scratch.bytes.resize(length);
         to.read_exact_at(&mut scratch.bytes, offset)?;
         see(offset, &scratch.bytes)
     })
@@ -133,7 +134,7 @@ fn copy_range(from: &File, to: &File, offset: u64, length: u64) -> io::Result<()
 }
 
 fn copy_by_hand(from: &File, to: &File, mut offset: u64, end: u64) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = Buffer::new(BUFFER);
     while offset < end {
         let room = usize::try_from(end - offset).unwrap_or(BUFFER).min(BUFFER);
         let piece = buffer.get_mut(..room).unwrap_or_default();

@@ -7,6 +7,7 @@
 //! length (4) and digest (32); the digest of all that (32); the frames.
 
 use super::segments::Scratch;
+use crate::buffer::Buffer;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use std::fs::File;
 use std::io;
@@ -83,7 +84,7 @@ impl Packed {
     pub(crate) fn load(&self, index: u64, length: usize, scratch: &mut Scratch) -> io::Result<()> {
         let frame = usize::try_from(index).ok().and_then(|index| self.frames.get(index));
         let frame = frame.ok_or_else(damaged)?;
-        scratch.stored.resize(usize::try_from(frame.stored).map_err(|_| damaged())?, 0);
+        scratch.stored.resize(usize::try_from(frame.stored).map_err(|_| damaged())?);
         self.file.read_exact_at(&mut scratch.stored, frame.offset)?;
         if Digest::of(&scratch.stored) != frame.digest {
             return Err(damaged());
@@ -93,11 +94,11 @@ impl Packed {
 }
 
 /// Decompresses exactly `length` bytes and fails as soon as there are more.
-pub(crate) fn decompress(stored: &[u8], length: usize, to: &mut Vec<u8>) -> io::Result<()> {
-    to.clear();
-    to.reserve(length.saturating_add(1));
+pub(crate) fn decompress(stored: &[u8], length: usize, to: &mut Buffer) -> io::Result<()> {
+    to.resize(length.saturating_add(1));
     let mut context = zstd::bulk::Decompressor::new()?;
-    let found = context.decompress_to_buffer(stored, to).map_err(|_| damaged())?;
+    let found = context.decompress_to_buffer(stored, &mut **to).map_err(|_| damaged())?;
+    to.resize(found.min(length));
     if found == length { Ok(()) } else { Err(damaged()) }
 }
 
@@ -258,8 +259,8 @@ mod tests {
     #[test]
     fn a_frame_that_says_less_than_it_holds_stops_there() {
         let stored = zstd::bulk::compress(&vec![0; 50_000_000], 1).unwrap();
-        let mut to = Vec::new();
+        let mut to = Buffer::default();
         assert!(decompress(&stored, 1000, &mut to).is_err());
-        assert!(to.capacity() < 10_000);
+        assert!(to.len() < 10_000);
     }
 }

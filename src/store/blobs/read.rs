@@ -167,7 +167,7 @@ impl Form {
 /// The digest of the first `size` bytes of `file`; the file offset does not move. Uses all cores where that pays.
 pub(crate) fn digest_of_file(file: &File, size: u64) -> io::Result<Digest> {
     segments::digest(size, SEGMENT, |index, length, scratch| {
-        scratch.bytes.resize(length, 0);
+        scratch.bytes.resize(length);
         file.read_exact_at(&mut scratch.bytes, index.saturating_mul(SEGMENT))
     })
 }
@@ -186,7 +186,7 @@ fn prove(form: Form, blob: &BlobId) -> io::Result<Box<dyn Read + Send>> {
         let mut scratch = Scratch::default();
         match &form {
             Form::Raw(file, _) => {
-                scratch.bytes.resize(length, 0);
+                scratch.bytes.resize(length);
                 file.read_exact_at(&mut scratch.bytes, 0)?;
             }
             Form::Packed(packed) => packed.load(0, length, &mut scratch)?,

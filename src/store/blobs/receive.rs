@@ -78,7 +78,7 @@ impl Blobs {
         let digest = segments::digest_behind(size, SEGMENT, lead, |index, length, scratch: &mut Scratch| {
             let offset = index.saturating_mul(SEGMENT);
             wait_for(file, offset.saturating_add(length as u64), &has_ended)?;
-            scratch.bytes.resize(length, 0);
+            scratch.bytes.resize(length);
             file.read_exact_at(&mut scratch.bytes, offset)?;
             if let Some(second) = &second {
                 second.write(&scratch.bytes, offset);

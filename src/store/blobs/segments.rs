@@ -3,6 +3,7 @@
 //! BLAKE3 is a tree hash: segments whose size is a power of two can be digested independently and joined. So reading and
 //! decompressing run on all cores too, and memory use does not grow with the size.
 
+use crate::buffer::Buffer;
 use crate::digest::Digest;
 use blake3::hazmat::merge_subtrees_root;
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root};
@@ -20,9 +21,9 @@ const MOST_THREADS: usize = 8;
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// The segment's bytes.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Buffer,
     /// A buffer for the loader, for example for stored bytes.
-    pub(crate) stored: Vec<u8>,
+    pub(crate) stored: Buffer,
 }
 
 /// The digest of `size` bytes. `load` fills [`Scratch::bytes`] with one segment, given the segment's index and length.
@@ -161,7 +162,8 @@ mod tests {
                 let bytes = content(size);
                 let found = digest(size as u64, segment, |index, length, scratch| {
                     let from = usize::try_from(index * segment).unwrap();
-                    scratch.bytes = bytes[from..from + length].to_vec();
+                    scratch.bytes.resize(length);
+                    scratch.bytes.copy_from_slice(&bytes[from..from + length]);
                     Ok(())
                 });
                 assert_eq!(found.unwrap(), Digest::of(&bytes), "{size} in {segment}");
@@ -175,7 +177,8 @@ mod tests {
         let segment = 1_u64 << 18;
         let found = digest(bytes.len() as u64, segment, |index, length, scratch| {
             let from = usize::try_from(index * segment).unwrap();
-            scratch.bytes = bytes[from..from + length].to_vec();
+            scratch.bytes.resize(length);
+            scratch.bytes.copy_from_slice(&bytes[from..from + length]);
             Ok(())
         });
         assert_eq!(found.unwrap(), Digest::of(&bytes));
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn one_segment_that_fails_fails_the_whole() {
         let found = digest(20 << 20, 1 << 20, |index, length, scratch| {
-            scratch.bytes = vec![0; length];
+            scratch.bytes.resize(length);
             if index == 13 { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) }
         });
         assert_eq!(found.unwrap_err().kind(), io::ErrorKind::InvalidData);

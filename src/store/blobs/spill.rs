@@ -1,6 +1,7 @@
 //! Writes a large blob to a temporary file: a second thread digests and writes the buffers that arrive.
 
 use super::Blobs;
+use crate::buffer::Buffer;
 use crate::digest::{Digest, Hasher};
 use crate::store::files::new_temporary;
 use std::fs::File;
@@ -23,13 +24,15 @@ pub(super) struct Spill {
 }
 
 /// A buffer and its number of valid bytes.
-type Filled = (Vec<u8>, usize);
+type Filled = (Buffer, usize);
 
 enum Sink {
     Thread {
         full: SyncSender<Filled>,
-        empty: Receiver<Vec<u8>>,
-        buffer: Vec<u8>,
+        empty: Receiver<Buffer>,
+        /// Small pieces are gathered here: this many bytes.
+        buffer: Buffer,
+        gathered: usize,
         thread: thread::JoinHandle<io::Result<(File, Digest)>>,
     },
     /// Writing on the calling thread, where no thread could be started.
@@ -55,7 +58,7 @@ impl Spill {
         };
         let thread = thread::Builder::new().name("blob".to_owned()).spawn(drain);
         let sink = if let Ok(thread) = thread {
-            Sink::Thread { full, empty, buffer: Vec::with_capacity(BUFFER), thread }
+            Sink::Thread { full, empty, buffer: Buffer::empty(), gathered: 0, thread }
         } else {
             let hasher = write_first(&direct, &begun)?;
             Sink::Direct(direct, Box::new(hasher))
@@ -70,19 +73,22 @@ impl Spill {
                 hasher.update(bytes);
                 return file.write_all(bytes);
             }
-            Sink::Thread { full, empty, buffer, .. } => {
+            Sink::Thread { full, empty, buffer, gathered, .. } => {
                 while !bytes.is_empty() {
-                    let room = BUFFER.saturating_sub(buffer.len()).min(bytes.len());
-                    let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-                    buffer.extend_from_slice(now);
+                    buffer.resize(BUFFER);
+                    let room = buffer.get_mut(*gathered..).unwrap_or_default();
+                    let (now, later) = bytes.split_at_checked(room.len()).unwrap_or((bytes, &[]));
+                    if let Some(room) = room.get_mut(..now.len()) {
+                        room.copy_from_slice(now);
+                    }
+                    *gathered += now.len();
                     bytes = later;
-                    if buffer.len() >= BUFFER {
-                        let mut next = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BUFFER));
-                        next.clear();
-                        let length = buffer.len();
-                        if full.send((std::mem::replace(buffer, next), length)).is_err() {
+                    if *gathered >= BUFFER {
+                        let next = empty.try_recv().unwrap_or_default();
+                        if full.send((std::mem::replace(buffer, next), *gathered)).is_err() {
                             break;
                         }
+                        *gathered = 0;
                     }
                 }
                 if bytes.is_empty() {
@@ -94,20 +100,14 @@ impl Spill {
     }
 
     /// Takes a buffer with `length` valid bytes by swapping it for an empty one of the same size.
-    pub(super) fn take(&mut self, given: &mut Vec<u8>, length: usize) -> io::Result<()> {
-        let Sink::Thread { full, empty, buffer, .. } = &mut self.sink else {
+    pub(super) fn take(&mut self, given: &mut Buffer, length: usize) -> io::Result<()> {
+        let Sink::Thread { full, empty, buffer, gathered, .. } = &mut self.sink else {
             return self.write(given.get(..length).unwrap_or_default());
         };
         let mut next = empty.try_recv().unwrap_or_default();
-        if next.capacity() < given.len() {
-            // `vec!` of zeros takes zero pages from the system and does not write them.
-            next = vec![0; given.len()];
-        } else {
-            next.resize(given.len(), 0);
-        }
-        let gathered = std::mem::take(buffer);
-        let before = gathered.len();
-        let sent = (before == 0 || full.send((gathered, before)).is_ok())
+        next.resize(given.len());
+        let before = std::mem::take(gathered);
+        let sent = (before == 0 || full.send((std::mem::take(buffer), before)).is_ok())
             && full.send((std::mem::replace(given, next), length)).is_ok();
         if sent { Ok(()) } else { Err(self.failure()) }
     }
@@ -125,10 +125,9 @@ impl Spill {
         match std::mem::replace(&mut self.sink, Sink::Broken) {
             Sink::Broken => Err(io::Error::other("the blob could not be written before")),
             Sink::Direct(file, hasher) => Ok((file, hasher.finish())),
-            Sink::Thread { full, buffer, thread, .. } => {
-                let length = buffer.len();
+            Sink::Thread { full, buffer, gathered, thread, .. } => {
                 // If the thread has failed, joining it returns the error.
-                let _ = full.send((buffer, length));
+                let _ = full.send((buffer, gathered));
                 drop(full);
                 thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread died")))
             }
@@ -151,7 +150,7 @@ fn drain(
     mut file: File,
     mut hasher: Hasher,
     full: &Receiver<Filled>,
-    empty: &Sender<Vec<u8>>,
+    empty: &Sender<Buffer>,
 ) -> io::Result<(File, Digest)> {
     for (buffer, length) in full {
         let bytes = buffer.get(..length).unwrap_or_default();

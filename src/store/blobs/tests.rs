@@ -1,6 +1,7 @@
 //! Writing large blobs: every way of writing stores the same bytes, once.
 
 use super::*;
+use crate::buffer::Buffer;
 use crate::store::BlobWriter;
 use crate::store::layout::tests::empty;
 use std::fs::{self, File};
@@ -43,8 +44,8 @@ fn buffers_and_bytes_arrive_in_their_order_and_buffers_keep_their_length() {
     let bytes = content(2 * SMALL + 777);
     let mut writer = Box::new(blobs.write());
     let mut rest = bytes.as_slice();
-    let mut buffer = vec![0; 256 << 10];
-    for length in [100_000, 256 << 10, 5000, 32 << 10, 1, 256 << 10, 40_000].into_iter().cycle() {
+    let mut buffer = Buffer::new(256 << 10);
+    for length in [100_000, 256 << 10, 5001, 32 << 10, 1, 256 << 10, 300_001, 40_000].into_iter().cycle() {
         let (now, later) = rest.split_at(length.min(rest.len()));
         if length % 2 == 0 {
             buffer[..now.len()].copy_from_slice(now);

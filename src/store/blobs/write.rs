@@ -5,6 +5,7 @@ use super::copy::copy_digesting;
 use super::read::digest_of_file;
 use super::spill::Spill;
 use super::{Added, Blobs, SMALL, TINY, is_empty, packed};
+use crate::buffer::Buffer;
 use crate::digest::{BlobId, Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::record::Content;
@@ -69,7 +70,7 @@ impl Writer {
 }
 
 impl BlobWriter for Writer {
-    fn write_buffer(&mut self, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    fn write_buffer(&mut self, buffer: &mut Buffer, length: usize) -> io::Result<()> {
         match &mut self.spill {
             Some(spill) if length >= WORTH_TAKING => {
                 self.size = self.size.saturating_add(length as u64);
