@@ -10,7 +10,7 @@ compile_error!(
 );
 
 #[path = "../../src/buffer.rs"]
-#[expect(dead_code, unreachable_pub, reason = "a module of the library")]
+#[expect(unreachable_pub, reason = "a module of the library")]
 mod buffer;
 #[path = "../../src/remote/carrier.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a module of the library")]

@@ -207,8 +207,8 @@ impl<'a, 'b> Sink<'a, 'b> {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        let chunk = std::mem::take(&mut self.chunk);
-        let done = self.put(chunk.get(..std::mem::take(&mut self.filled)).unwrap_or_default());
+        let (chunk, filled) = (std::mem::take(&mut self.chunk), std::mem::take(&mut self.filled));
+        let done = self.put(chunk.get(..filled).unwrap_or_default());
         self.chunk = chunk;
         done
     }
