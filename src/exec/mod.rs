@@ -49,7 +49,7 @@ pub use beside::{Beside, Group};
 pub use detach::{has_siblings, is_nested, start_detached, start_helper, start_helper_of_job};
 pub use replace::{replace, shortage};
 pub use signals::raise_again;
-pub use startup::{begin, is_signal_ignored, remember_start, stdin_was_closed};
+pub use startup::{begin, is_signal_ignored, remember_start, stdin_was_closed, was_closed};
 pub use streams::one_target;
 pub use terminal::{from_environment as usual_size, size_of};
 pub use trace::{

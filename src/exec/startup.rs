@@ -5,6 +5,7 @@
 //! commands must call [`remember_start`] before that code runs. `cashet` does. In any other program that uses the library
 //! they are read when they are first needed, and SIGPIPE counts as not ignored, as for [`std::process::Command`].
 
+use crate::record::Stream;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::SigSet;
@@ -63,6 +64,16 @@ pub fn is_signal_ignored(signal: i32) -> bool {
 #[must_use]
 pub fn stdin_was_closed() -> bool {
     initial().was_closed(0)
+}
+
+/// Whether standard output (`Stream::Stdout`) or standard error was closed when this program was started: what a command writes
+/// there fails.
+#[must_use]
+pub fn was_closed(stream: Stream) -> bool {
+    initial().was_closed(match stream {
+        Stream::Stdout => 1,
+        Stream::Stderr => 2,
+    })
 }
 
 /// Prepares this process for running commands, before anything is opened: a reader that goes away and a file that may

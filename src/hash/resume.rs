@@ -68,6 +68,12 @@ const TEXTS: &[&str] = &[
     "File.exist",
     // What is there is kept under another name.
     " --backup",
+    "cp -b",
+    "mv -b",
+    "install -b",
+    "ln -b",
+    "ln -sb",
+    "patch -b",
     "--backup=",
     "file.exists",
 ];

@@ -34,7 +34,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
     let declared = Declared::new(request)?;
     let started = file_clock();
     let circumstances = context.executor.circumstances();
-    let mut tee = Tee::new(None, b"", &[]);
+    let mut tee = Tee::new(None, None, &[]);
     let mut watcher = Watcher::new(&request.places, &captured, started, circumstances);
     let unobserved: Vec<_> =
         context.store.map(|store| store.workspace().root().to_path_buf()).into_iter().collect();

@@ -15,13 +15,14 @@ use super::tail::Tail;
 use super::{Answer, Checked, Context, Miss, bypass_of};
 use crate::digest::{BlobId, Key};
 use crate::error::{Kind, Result};
+use crate::exec;
 use crate::hash::capture;
 use crate::hash::globs::Patterns;
 use crate::hash::holds::Present;
 use crate::hash::request::Request;
 use crate::record::{
     Base, Coverage, Evidence, FactKind, FactScope, Observation, Places, ProductClass, StdinUse, StoredPath,
-    Termination, Timestamp, with_text,
+    Stream, Termination, Timestamp, with_text,
 };
 use crate::store::{self, BlobStore, Candidate, Store};
 use std::cell::OnceCell;
@@ -134,6 +135,11 @@ pub(super) fn replay(
         context.observer.on(&Event::Healed(blob));
         Miss::Damaged(blob)
     };
+    let written = [(Stream::Stdout, &candidate.commit.stdout), (Stream::Stderr, &candidate.commit.stderr)];
+    if written.iter().any(|(stream, content)| content.size > 0 && exec::was_closed(*stream)) {
+        // The command sees that it cannot write, and may fail.
+        return Ok(Err(Miss::NotRestored("a standard stream is closed".to_owned())));
+    }
     let proven = match streams(&mut candidate, store) {
         Ok(proven) => with_outputs(context, store, request, policy, (&candidate, newest), Outputs::PutBack)?
             .map(|restored| (proven, restored)),

@@ -127,8 +127,7 @@ pub(super) fn run(
         given: call.stdin.as_ref(),
     };
     keeping.declared.before(recording && call.policy.clean_outputs, store.workspace())?;
-    let root = request.places.root.as_os_str().as_bytes();
-    let mut tee = Tee::new(recording.then_some(store), root, &captured.environment);
+    let mut tee = Tee::new(recording.then_some(store), Some(&request.places), &captured.environment);
     let mut watcher = Watcher::new(&request.places, captured, keeping.file_started, keeping.circumstances);
     let unobserved = [store.workspace().root().to_path_buf()];
     let spool = store.workspace().temporary();

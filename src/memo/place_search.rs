@@ -1,9 +1,13 @@
 //! Searches output in pieces for the path of a directory and for its last name, also in the escaped forms of URLs, JSON,
 //! languages, shells and HTML.
 
+use crate::profiles::attributes::is_of_system;
+use crate::record::Places;
 use memchr::memmem::Finder;
 use memchr::{memchr3, memmem};
 use std::borrow::Cow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// A piece of up to this length is searched byte by byte.
@@ -22,10 +26,25 @@ pub(super) struct PlaceSearch {
     path: Vec<u8>,
     /// The last name, searched as a word; empty if it is not searched.
     name: Vec<u8>,
-    /// The longest part of the last name that no writer escapes.
+    /// The longest part of the root's last name that no writer escapes.
     anchor: Vec<u8>,
+    /// How long the path of the root is at most where it is escaped, in bytes.
+    reach: usize,
     /// Created for long pieces only: the first one asks the processor for its features, which is slow in a virtual machine.
     finders: OnceLock<[Finder<'static>; 3]>,
+}
+
+/// The directory by which clones of a project differ: the highest one above its root that is not the same for all of them.
+/// Output that contains the path of the root contains this path too, and so does output that shows another directory above
+/// the root, or what lies beside it.
+pub(super) fn place(places: &Places) -> &Path {
+    let root = places.root.as_path();
+    let is_for_all = |above: &Path| {
+        let is_of_home = places.home.as_deref().is_some_and(|home| home.starts_with(above));
+        let is_temporary = ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|shared| above == Path::new(shared));
+        above.components().count() < 3 || is_of_home || is_temporary || is_of_system(above)
+    };
+    root.ancestors().take_while(|above| !is_for_all(above)).last().unwrap_or(root)
 }
 
 /// The state of the search in one stream.
@@ -41,16 +60,25 @@ pub(super) struct SearchState {
 }
 
 impl PlaceSearch {
-    /// A search for a path and for its last name: a program may print only the name. `/` is not searched.
-    pub(super) fn root(path: &[u8]) -> Self {
-        Self { name: last_name(path).to_vec(), ..Self::path(path) }
+    /// A search for the place of a project (see [`place`]), and for the last name of its root: a program may print only the
+    /// name. `/` is not searched.
+    pub(super) fn root(places: &Places) -> Self {
+        let root = Self::path(places.root.as_os_str().as_bytes());
+        let name = last_name(&root.path).to_vec();
+        Self { path: place(places).as_os_str().as_bytes().to_vec(), name, ..root }
+    }
+
+    /// A search for nothing.
+    pub(super) fn none() -> Self {
+        Self::path(b"")
     }
 
     /// A search for a path alone.
     pub(super) fn path(path: &[u8]) -> Self {
         let runs = last_name(path).split(|byte| !byte.is_ascii_alphanumeric());
         let anchor = runs.max_by_key(|run| run.len()).unwrap_or_default().to_vec();
-        Self { path: path.to_vec(), name: Vec::new(), anchor, finders: OnceLock::new() }
+        let reach = path.len() * LONGEST_ESCAPE;
+        Self { path: path.to_vec(), name: Vec::new(), anchor, reach, finders: OnceLock::new() }
     }
 
     /// Searches the next piece of a stream, and across the border to the previous piece. The start and end of a piece count as
@@ -59,7 +87,7 @@ impl PlaceSearch {
         if self.path.len() < 2 || (state.path && (state.name || self.name.is_empty())) {
             return;
         }
-        let overlap = self.path.len() * LONGEST_ESCAPE;
+        let overlap = self.reach;
         if !state.tail.is_empty() {
             let border: Vec<u8> = state.tail.iter().chain(bytes.iter().take(overlap)).copied().collect();
             self.look_in(state, &border);
@@ -83,7 +111,7 @@ impl PlaceSearch {
         if self.anchor.is_empty() {
             return self.look_closer(state, bytes);
         }
-        let reach = self.path.len() * LONGEST_ESCAPE;
+        let reach = self.reach;
         let mut from = 0;
         while let Some(at) = bytes.get(from..).and_then(|rest| self.position(2, &self.anchor, rest)) {
             let at = from + at;
@@ -283,8 +311,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn searching(root: &str) -> PlaceSearch {
+        PlaceSearch::root(&Places { root: root.into(), home: None })
+    }
+
+    #[test]
+    fn the_place_of_a_project_is_what_its_clones_differ_by() {
+        for (root, home, expected) in [
+            ("/home/u/p", "/home/u", "/home/u/p"),
+            ("/home/u/a/b/p", "/home/u", "/home/u/a"),
+            ("/srv/git/p", "/home/u", "/srv/git"),
+            ("/srv/p", "/home/u", "/srv/p"),
+            ("/p", "/home/u", "/p"),
+            ("/var/tmp/x/p", "/root", "/var/tmp/x"),
+            ("/tmp/p", "/root", "/tmp/p"),
+            ("/", "/root", "/"),
+        ] {
+            let places = Places { root: root.into(), home: Some(home.into()) };
+            assert_eq!(place(&places), Path::new(expected), "{root}");
+        }
+    }
+
     fn found(root: &str, pieces: &[&str]) -> (bool, bool) {
-        let search = PlaceSearch::root(root.as_bytes());
+        let search = searching(root);
         let mut state = SearchState::default();
         for piece in pieces {
             search.look(&mut state, piece.as_bytes());
@@ -378,7 +427,7 @@ mod tests {
         #[test]
         fn any_bytes_are_searched(bytes: Vec<u8>, root in "/[a é&%\\\\]{1,4}") {
             let mut state = SearchState::default();
-            PlaceSearch::root(root.as_bytes()).look(&mut state, &bytes);
+            searching(&root).look(&mut state, &bytes);
         }
     }
 }

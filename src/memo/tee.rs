@@ -6,6 +6,7 @@ use super::place_search::{PlaceSearch, SearchState};
 use crate::buffer::Buffer;
 use crate::exec::Recorder;
 use crate::hash::environment;
+use crate::record::Places;
 use crate::record::{Content, Interleaving, Stream, StreamOrder};
 use crate::store::{BlobStore, BlobWriter};
 use std::ffi::{OsStr, OsString};
@@ -49,11 +50,11 @@ struct Side {
 }
 
 impl<'a> Tee<'a> {
-    /// Writes to `store`, or nothing without one. The output is searched for `root` and for the directories that HOME and TMPDIR
+    /// Writes to `store`, or nothing without one. The output is searched for the place of the project and for the directories that HOME and TMPDIR
     /// of `environment` name.
     pub(super) fn new(
         store: Option<&'a dyn BlobStore>,
-        root: &[u8],
+        root: Option<&Places>,
         environment: &[(OsString, OsString)],
     ) -> Self {
         let place = |name: &'static str, otherwise: &str| {
@@ -68,7 +69,7 @@ impl<'a> Tee<'a> {
             stdout: Side::default(),
             stderr: Side::default(),
             order: StreamOrder::default(),
-            root: PlaceSearch::root(root),
+            root: root.map_or_else(PlaceSearch::none, PlaceSearch::root),
             trouble: None,
         }
     }

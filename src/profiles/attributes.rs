@@ -67,6 +67,9 @@ pub const ASKS_TIMES: &[&str] = &[
     "zipfile",
     "make_archive",
     "copystat",
+    // They compare times first, and read files only where these differ.
+    "filecmp",
+    "dircmp",
 ];
 /// How code asks for the name of a file's owner or group, if the run looks up users or groups at all. (Groups of regular expressions
 /// are asked for like this, too.)
@@ -83,6 +86,8 @@ pub const ASKS_MODES: &[&str] = &[
     "fstat",
     "copymode",
     MODE,
+    "[\"mode\"]",
+    "['mode']",
     "filemode",
     "S_IMODE",
     "S_IR",
@@ -120,6 +125,8 @@ pub const PERL_ASKS_TIMES: &[&str] = &[
 /// Operators of Perl for times, and for whether we own a file.
 pub const PERL_ASKS: &[&str] =
     &["stat", "-M", "-C", "-O \"", "-O '", "-O $", "-O(", "-o \"", "-o '", "-o $", "-o(", "-O _", "-o _"];
+/// How code gives such a call another name: `from os import stat as look`.
+pub const RENAMES_STAT: &[&str] = &["stat as "];
 /// Calls that return all attributes of a file.
 pub const ASKS_ALL: &[&str] = &["stat(", "statSync("];
 /// Shell tests for other names of the same file, and for whether a file was read since it was changed.

@@ -53,6 +53,11 @@ fn programs() {
 }
 
 #[test]
+fn positions() {
+    judge("positions");
+}
+
+#[test]
 fn decides() {
     judge("decides");
 }

@@ -78,6 +78,12 @@ const LANGUAGES: &[Composing] = &[
         computed: &[],
     },
     Composing {
+        runners: &["cmake", "ctest", "cpack", "ccmake"],
+        ends: &["cmake", "CMakeLists.txt"],
+        whole: &[],
+        computed: &["$ENV{", "DEFINED ENV{"],
+    },
+    Composing {
         runners: &["awk", "gawk", "mawk", "nawk"],
         ends: &["awk"],
         whole: &["in ENVIRON"],
@@ -111,8 +117,7 @@ pub(crate) fn of_file(path: &Path, head: &[u8]) -> Option<&'static Composing> {
     let (end, name) = (path.extension(), path.file_name());
     let is_named = |known: &str| {
         let known = Some(OsStr::new(known));
-        end == known
-            || (name == known && name.is_some_and(|name| name.as_encoded_bytes().ends_with(b"akefile")))
+        end == known || (name == known && name.is_some_and(is_whole_name))
     };
     let by_name = LANGUAGES.iter().find(|language| language.ends.iter().any(|known| is_named(known)));
     by_name.or_else(|| {
@@ -121,6 +126,12 @@ pub(crate) fn of_file(path: &Path, head: &[u8]) -> Option<&'static Composing> {
         let last = |word: &[u8]| word.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
         words.find_map(|word| of_program(&last(word)))
     })
+}
+
+/// Whether this is a whole name that stands for a language, and no extension.
+fn is_whole_name(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.ends_with(b"akefile") || name.ends_with(b".txt")
 }
 
 /// The language that the program of this name runs.
@@ -145,6 +156,7 @@ impl Composing {
                     .any(|at| !is_literal(code.get(at + part.len()..).unwrap_or_default()))
             })
             || (is_shell && evaluates(code))
+            || (self.runners.first() == Some(&"make") && puts_names_together(code))
             || self.parsed_takes_all(code)
     }
 
@@ -159,6 +171,21 @@ impl Composing {
         };
         parsed.whole_environment
     }
+}
+
+/// Whether a makefile composes the name of a variable: `$(LIB_$(KIND))`. What automake writes does so with its own names alone.
+fn puts_names_together(code: &[u8]) -> bool {
+    memchr::memchr_iter(b'$', code).any(|at| {
+        let name = code.get(at + 2..).unwrap_or_default();
+        let length =
+            name.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte)).count();
+        let (name, after) = name.split_at_checked(length).unwrap_or((name, &[]));
+        let begins = |text: &[u8]| matches!(text, [b'$', b'(' | b'{', ..]);
+        begins(code.get(at..).unwrap_or_default())
+            && !name.is_empty()
+            && begins(after)
+            && !(name.starts_with(b"am__") || name.starts_with(b"AM_"))
+    })
 }
 
 /// Whether the code begins with a string literal, or with a word that stands for itself (`$ENV{NAME}`).
@@ -267,6 +294,10 @@ mod tests {
             ("a.sh", "set -e; export A=1; echo $A", false),
             ("Makefile", "all:\n\techo $($(NAME))", true),
             ("Makefile", "all:\n\techo $(NAME)", false),
+            ("Makefile", "all:\n\techo $(LIB$(KIND)DIR)", true),
+            ("Makefile", "all:\n\techo $(call f,$(KIND)) $${A$${B}} $(am__v_CC_$(V))", false),
+            ("a.cmake", "message($ENV{FLAGS${mode}})", true),
+            ("CMakeLists.txt", "message($ENV{FLAGS_debug})", false),
             ("a.awk", "{ print ENVIRON[x] }", true),
             ("a.awk", "{ print ENVIRON[\"X\"] }", false),
             ("a.rb", "ENV[name]", true),

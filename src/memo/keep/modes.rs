@@ -66,7 +66,9 @@ pub(super) fn asked(
             // It may be the mode of another file that the run created.
             Some(ModeGiven::Fresh(mode) | ModeGiven::Set { mode, is_computed: true }) => {
                 let is_left = |all: &u32| mode & 0o777 == all & !mask;
-                count(mask != 0 && [0o666, 0o777].iter().any(is_left), Mask::Exact);
+                // `chmod u+x` adds to what a new file has.
+                let is_added_to = mode & 0o666 == 0o666 & !mask;
+                count(mask != 0 && (is_added_to || USUAL.iter().any(is_left)), Mask::Exact);
                 None
             }
             // An existing file keeps its mode. A declared output gets the mode that it had.

@@ -106,12 +106,10 @@ impl Keeping<'_> {
         };
         let collected = collect(&mut beneath, &paths, self.store, &origin)?;
         let mut observations = observed.observations;
-        for shown in self.shown_sources(finished, streams) {
-            if !observations.iter().any(|(observation, _)| *observation == shown.0) {
-                observations.push(shown);
-            }
-        }
         let Collected { tree, evidence, contains_root, contains_root_name } = collected;
+        let shown = self.shown_sources(finished, streams, &tree).into_iter();
+        let is_new = |shown: &(Observation, _)| !observations.iter().any(|(seen, _)| *seen == shown.0);
+        observations.extend(shown.filter(is_new).collect::<Vec<_>>());
         let mask = self.circumstances.umask();
         let ask = |trace, tree, products: &[Product]| {
             modes::asked(trace, &self.request.places.root, tree, products, mask)
@@ -141,7 +139,8 @@ impl Keeping<'_> {
         }
         let who = [observed.user_counts || is_unseen, observed.identity_counts];
         observations.extend(self.seen_of_user(who).map(|seen| (seen, None)));
-        self.places_shown(streams, (contains_root, contains_root_name), &mut observations);
+        let contained = (contains_root, contains_root_name || observed.root_name_counts);
+        self.places_shown(streams, contained, &mut observations);
         let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
         let mut consulted =
             products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();

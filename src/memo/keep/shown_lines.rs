@@ -1,41 +1,79 @@
-//! Runs that may have printed lines of their sources: for these the sources count byte for byte.
+//! Runs that may have shown lines of their sources, or numbers of lines: for these the sources count byte for byte.
 //!
-//! An uncaught error is printed with the source line that it came from, including a comment. Whether this happened is known
-//! only after the run, so it cannot be part of the key: each source becomes an observation.
+//! An uncaught error is printed with the source line that it came from, including a comment. An error that is caught and
+//! printed, a warning, a message of a shell and an entry of a log name the file and the number of the line, which a comment
+//! above it changes. Whether this happened is known only after the run, so it cannot be part of the key: each source becomes
+//! an observation.
 
 use super::super::tee::Streams;
 use super::Keeping;
-use crate::digest::Digest;
+use crate::digest::{BlobId, Digest};
 use crate::exec::Finished;
 use crate::hash::modules::INLINE;
-use crate::record::{Content, Evidence, Observation, Termination};
+use crate::record::{Content, Evidence, Observation, OutputKind, OutputTree, Termination};
+use memchr::memmem::Finder;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A stream larger than this, in bytes, is not searched: it counts as containing source lines.
+/// A stream of errors larger than this, in bytes, is not searched: it counts as containing source lines.
 const MOST_SEARCHED: u64 = 4 << 20;
 
+/// Of larger streams and outputs the first bytes are searched for numbers of lines: what names them does so early.
+const MOST_OF_LINES: u64 = 8 << 20;
+
 impl Keeping<'_> {
-    /// Observations of the sources byte for byte, if the run may have printed lines of them; otherwise none.
+    /// Observations of the sources byte for byte, if the run may have shown lines of them or their numbers; otherwise none.
     pub(super) fn shown_sources(
         &self,
         finished: &Finished,
         streams: &Streams,
+        tree: &OutputTree,
     ) -> Vec<(Observation, Option<Evidence>)> {
-        let failed = finished.termination != Termination::Exited(0);
-        // Anything else that a watched run prints of a source, it has read from the source first.
-        let unwatched = finished.trace.is_err();
-        let shown =
-            failed || self.shows_lines(&streams.stderr) || (unwatched && self.shows_lines(&streams.stdout));
-        if !shown {
-            return Vec::new();
-        }
         let files = self.captured.sources.iter().filter(|source| source.absolute != Path::new(INLINE));
         let observed = files.map(|source| {
             let digest = Digest::of(&source.bytes);
             (Observation::Content { path: source.path.clone(), digest }, None)
         });
-        observed.collect()
+        let failed = finished.termination != Termination::Exited(0);
+        // Any other line that a watched run prints of a source, it has read from the source first.
+        let unwatched = finished.trace.is_err();
+        let shown = failed
+            || self.shows_lines(&streams.stderr)
+            || (unwatched && self.shows_lines(&streams.stdout))
+            || self.shows_numbers(streams, tree);
+        if shown { observed.collect() } else { Vec::new() }
+    }
+
+    /// Whether a stream or an output names a source with the number of a line.
+    fn shows_numbers(&self, streams: &Streams, tree: &OutputTree) -> bool {
+        // What is compared byte for byte already need not be looked for.
+        let sources = self.captured.sources.iter().filter(|source| source.form != "raw");
+        let mut names: Vec<&[u8]> =
+            sources.filter_map(|source| source.absolute.file_name()).map(OsStrExt::as_bytes).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() {
+            return false;
+        }
+        let names: Vec<Finder<'_>> = names.into_iter().map(Finder::new).collect();
+        let outputs = tree.entries().iter().filter_map(|entry| match &entry.kind {
+            OutputKind::File { content, .. } => Some(content),
+            _ => None,
+        });
+        let mut contents = [&streams.stdout, &streams.stderr].into_iter().chain(outputs);
+        contents.any(|content| content.size > 0 && self.names_lines(&content.blob, &names))
+    }
+
+    fn names_lines(&self, blob: &BlobId, names: &[Finder<'_>]) -> bool {
+        let mut text = Vec::new();
+        let read = self.store.read(blob).map(|from| from.take(MOST_OF_LINES).read_to_end(&mut text).is_ok());
+        // What cannot be read may contain anything.
+        if !read.unwrap_or(false) {
+            return true;
+        }
+        let is_text = memchr::memchr(0, text.get(..1 << 13).unwrap_or(&text)).is_none();
+        is_text && names.iter().any(|name| names_line(&text, name))
     }
 
     fn shows_lines(&self, stream: &Content) -> bool {
@@ -60,9 +98,40 @@ fn has_shown_line(text: &[u8]) -> bool {
     })
 }
 
+/// Whether a text has this name of a file, followed by the number of a line: `x.py:3`, `x.py", line 3`, `x.sh: line 3:`,
+/// `x.pl line 3.`, `x.py(3)`, `x.py', lineno : 3`.
+fn names_line(text: &[u8], name: &Finder<'_>) -> bool {
+    name.find_iter(text).any(|place| {
+        let before = place.checked_sub(1).and_then(|place| text.get(place));
+        let is_name = before.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"_-.".contains(byte));
+        let after = text.get(place + name.needle().len()..).unwrap_or_default();
+        is_name && begins_with_line(after)
+    })
+}
+
+fn begins_with_line(after: &[u8]) -> bool {
+    let skip = |bytes: &[u8], chars: &[u8]| bytes.iter().take_while(|byte| chars.contains(byte)).count();
+    let marks = skip(after, b"\"')]>:,( \t");
+    let (marks, rest) = after.split_at_checked(marks).unwrap_or((after, &[]));
+    if marks.is_empty() {
+        return false;
+    }
+    let word = rest.iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_').count();
+    let (word, rest) = rest.split_at_checked(word).unwrap_or((rest, &[]));
+    let rest = match word {
+        // A number after blanks alone may count anything.
+        b"" if marks.iter().any(|byte| b":,(".contains(byte)) => rest,
+        b"line" | b"Line" | b"lines" | b"lineno" | b"line_number" | b"lineNumber" | b"ln" | b"L" => {
+            rest.get(skip(rest, b"\"' :=#\t")..).unwrap_or_default()
+        }
+        _ => return false,
+    };
+    rest.first().is_some_and(u8::is_ascii_digit)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::has_shown_line;
+    use super::*;
 
     #[test]
     fn source_lines_are_recognized_by_their_marks() {
@@ -76,6 +145,29 @@ mod tests {
         }
         for text in ["", "2 ^ 3\n", "epoch 1: loss 0.3\n", "File missing, line noise\n"] {
             assert!(!has_shown_line(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_source_with_a_number_of_a_line_is_recognized_in_any_tool_s_words() {
+        let found = |text: &str| names_line(text.as_bytes(), &Finder::new("s.py"));
+        for text in [
+            "at f (/p/s.py:3:9)",
+            "s.py:12 message",
+            "  File \"/p/s.py\", line 1, in f",
+            "./s.py: line 3: nosuch: not found",
+            "died at s.py line 3.",
+            "s.py(7): note",
+            "filename : '/p/s.py', lineno : 4, line : None",
+            "{\"file\": \"s.py\", \"line\": 8}",
+            "x.py s.py:1",
+        ] {
+            assert!(found(text), "{text}");
+        }
+        for text in
+            ["", "s.py", "s.py 3 epochs", "s.py: done 3", "s.py::test_1", "this.py:3", "my-s.py:3", "s.pyc:3"]
+        {
+            assert!(!found(text), "{text}");
         }
     }
 }

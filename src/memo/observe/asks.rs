@@ -4,7 +4,8 @@ use crate::exec::Shows;
 use crate::hash::capture::{Captured, Source};
 use crate::hash::entry::{LanguageKind, What};
 use crate::profiles::attributes::{
-    ASKS_ALL, ASKS_IDS, ASKS_MODES, ASKS_OWNERS, ASKS_TIMES, MODE, NAMES_STAT, PERL_ASKS, SHELL_ASKS,
+    ASKS_ALL, ASKS_IDS, ASKS_MODES, ASKS_OWNERS, ASKS_TIMES, MODE, NAMES_STAT, PERL_ASKS, RENAMES_STAT,
+    SHELL_ASKS,
 };
 use crate::profiles::users::TESTS_OWNER;
 use std::os::unix::ffi::OsStrExt;
@@ -28,7 +29,7 @@ pub(super) fn asked_by(captured: &Captured, looks_up: bool) -> Shows {
     // Other languages use other names for this.
     let (times, modes): (&[&str], &[&str]) = match entry.language {
         LanguageKind::Shell => (SHELL_ASKS, &[]),
-        LanguageKind::Perl => (PERL_ASKS, &[]),
+        LanguageKind::Perl => (PERL_ASKS, &["File::Copy"]),
         LanguageKind::R => (&["file.info", "mtime"], &["file.mode"]),
         LanguageKind::Lua => (&["lfs", "io.popen"], &[]),
         _ => (ASKS_TIMES, ASKS_MODES),
@@ -86,29 +87,31 @@ fn packs(code: &[u8]) -> bool {
 
 /// Whether code passes on all attributes of a file, or reads one by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
 pub(super) fn takes_whole(code: &[u8]) -> bool {
-    ASKS_ALL.iter().any(|call| {
-        memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
-            let end = at.saturating_add(call.len());
-            let rest = code.get(end..).unwrap_or_default();
-            let Some(length) = closed(rest) else { return false };
-            let arguments = rest.get(..length).unwrap_or_default();
-            let is_callback = mentions(arguments, &["=>", "function"]);
-            let after = rest.get(length.saturating_add(1)..).unwrap_or_default();
-            let line_begin = code.get(..at).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
-            let before =
-                code.get(line_begin.map_or(0, |place| place.saturating_add(1))..at).unwrap_or_default();
-            let next = after.iter().find(|byte| !matches!(byte, b' ' | b'\t')).copied();
-            !is_callback
-                && match next {
-                    Some(b'[' | b')' | b',') => true,
-                    Some(b'.') => false,
-                    _ => {
-                        is_destructured(before)
-                            || assigned(before).is_some_and(|name| is_taken_whole(code, name))
+    mentions(code, RENAMES_STAT)
+        || ASKS_ALL.iter().any(|call| {
+            memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
+                let end = at.saturating_add(call.len());
+                let rest = code.get(end..).unwrap_or_default();
+                let Some(length) = closed(rest) else { return false };
+                let arguments = rest.get(..length).unwrap_or_default();
+                let is_callback = mentions(arguments, &["=>", "function"]);
+                let after = rest.get(length.saturating_add(1)..).unwrap_or_default();
+                let line_begin =
+                    code.get(..at).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
+                let before =
+                    code.get(line_begin.map_or(0, |place| place.saturating_add(1))..at).unwrap_or_default();
+                let next = after.iter().find(|byte| !matches!(byte, b' ' | b'\t')).copied();
+                !is_callback
+                    && match next {
+                        Some(b'[' | b')' | b',') => true,
+                        Some(b'.') => false,
+                        _ => {
+                            is_destructured(before)
+                                || assigned(before).is_some_and(|name| is_taken_whole(code, name))
+                        }
                     }
-                }
+            })
         })
-    })
 }
 
 /// The distance to the matching closing parenthesis.
@@ -132,10 +135,12 @@ const fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
 }
 
-/// Whether a line with this beginning assigns to names in braces: `const { mode } = …`.
+/// Whether a line with this beginning assigns to several names: `const { mode } = …`, `mode, *rest = …`.
 fn is_destructured(line: &[u8]) -> bool {
+    let line = line.rsplit(|byte| *byte == b';').next().unwrap_or_default();
     let Some(sign) = line.iter().rposition(|byte| *byte == b'=') else { return false };
-    line.get(..sign).unwrap_or_default().trim_ascii_end().ends_with(b"}")
+    let left = line.get(..sign).unwrap_or_default().trim_ascii_end();
+    left.ends_with(b"}") || (left.contains(&b',') && !left.contains(&b'('))
 }
 
 /// The name to which a line with this beginning assigns.
@@ -188,6 +193,8 @@ mod tests {
             "s = os.stat(f)\nprint(s[0])",
             "s = p.stat()\nshow(1, s)",
             "getattr(p.stat(), name)",
+            "mode, *rest = os.stat(f)",
+            "from os import stat as look\nprint(look(f)[0])",
             "const { mode, uid } = fs.statSync(f)",
             "const a = 1; const s = fs.statSync(f); console.log(Object.values(s)[1])",
             "const s = fs.statSync(f)\nconsole.log(s)",

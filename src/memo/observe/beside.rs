@@ -3,6 +3,7 @@
 
 use super::Observer;
 use super::above::relative;
+use super::asks::mentions;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
 use crate::profiles::attributes::is_of_system;
@@ -18,6 +19,12 @@ use std::path::{Path, PathBuf};
 
 /// Larger files are not searched for paths.
 const LARGEST: u64 = 1 << 20;
+
+/// Directories that tools make directly in HOME, not hidden.
+const OF_TOOLS: &[&str] = &["R", "bin", "go", "miniconda3", "anaconda3", "miniforge3", "perl5", "snap"];
+
+/// How code of many languages names HOME.
+const NAMES_HOME: &[&str] = &["~", "HOME", "homedir", "expanduser", "Path.home"];
 
 impl Observer<'_> {
     /// Adds a second observation, relative to the root, of what was found there, unless something names the place by its absolute path.
@@ -66,9 +73,15 @@ impl Observer<'_> {
     fn place_beside(&self, root: &Path, path: &Path, is_of_entries: bool) -> Option<PathBuf> {
         let shared = root.ancestors().skip(1).find(|above| path.starts_with(above))?;
         let name = path.strip_prefix(shared).ok()?.iter().next();
-        // What is directly in HOME is the user's, for all clones.
-        let is_of_home =
-            |home: &Path| path.starts_with(home) && (shared == home || !shared.starts_with(home));
+        // What is directly in HOME is the user's, for all clones, if it is hidden or of a tool, or code finds it by HOME.
+        let is_of_user = || {
+            name.is_none_or(|name| {
+                name.as_bytes().starts_with(b".") || OF_TOOLS.iter().any(|known| name == OsStr::new(known))
+            }) || self.code_says(&|text| mentions(text, NAMES_HOME))
+        };
+        let is_of_home = |home: &Path| {
+            path.starts_with(home) && if shared == home { is_of_user() } else { !shared.starts_with(home) }
+        };
         if (name.is_none() && !is_of_entries) || self.run.places.home.as_deref().is_some_and(is_of_home) {
             return None;
         }

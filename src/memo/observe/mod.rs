@@ -114,6 +114,8 @@ pub(super) struct Observed {
     pub(super) irrelevant_env: Vec<Vec<u8>>,
     /// Whether the outputs depend on the umask.
     pub(super) umask_counts: bool,
+    /// Whether code takes the last name of the root.
+    pub(super) root_name_counts: bool,
     /// Whether it counts that the user is, or is not, root.
     pub(super) user_counts: bool,
     /// Whether it depends on which user ran it.
@@ -187,6 +189,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         run.printed == Printed::ToTerminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);
     observer.above();
     observer.beside();
+    observer.observed.root_name_counts = observer.takes_root_name();
     observer.memory.keep();
     all_seen(&observer.observed, run.places)?;
     Ok(observer.observed)

@@ -71,7 +71,11 @@ impl Observer<'_> {
             FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
         );
         let in_place = (is_directory || writes_in_place) && !self.is_anew(changed.path, access);
-        let others_count = is_directory && (access.listed_own || is_emptied);
+        let was_absent = changed.before.state == FileState::Absent;
+        // Code that removes a directory where it finds one removes what others have put into it, too.
+        let may_be_cleared =
+            || was_absent && (access.looked || access.prior != Prior::Nothing) && self.removes_trees();
+        let others_count = is_directory && (access.listed_own || is_emptied || may_be_cleared());
         let looked = access.prior == Prior::Looked;
         if class == ProductClass::Appended && (looked && self.names_sizes() || self.names("fstat")) {
             class = ProductClass::Consulted;
@@ -121,7 +125,6 @@ impl Observer<'_> {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);
         }
-        let was_absent = changed.before.state == FileState::Absent;
         let is_made = was_absent
             && !is_gone
             && match access.first_change {

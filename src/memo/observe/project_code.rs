@@ -36,6 +36,41 @@ const TAKES_TIMES: &[&str] = &[
     "-M$",
 ];
 
+/// Names in code that removes directories with all that is in them.
+const REMOVES_TREES: &[&str] = &[
+    "rmtree",
+    "remove_tree",
+    "REMOVE_RECURSE",
+    "rm -r",
+    "rm -fr",
+    "rm_r",
+    "rmSync",
+    "rmdirSync",
+    "fs.rm",
+    "rm(",
+    "rimraf",
+    "removeSync",
+    "emptyDir",
+];
+
+/// How code of many languages names a directory that may be the root, and its last name.
+const NAMES_DIRECTORY: &[&str] =
+    &["getcwd", "cwd()", "PWD", "pwd", "__dirname", "CURDIR", "SOURCE_DIR", "meta.dirname", "toplevel"];
+const TAKES_LAST_NAME: &[&str] = &[
+    "basename",
+    "notdir",
+    "##*/",
+    ".name",
+    "path.parse",
+    " NAME)",
+    "split('/')",
+    "split(\"/\")",
+    "split(path.sep)",
+    "split(os.sep)",
+];
+/// How code names its own file, whose directory may be the root.
+const NAMES_ITSELF: &[&str] = &["__file__", "__filename", "$0", "BASH_SOURCE", "meta.url", "cwd()"];
+
 /// A file of the project's code.
 #[derive(Debug)]
 pub(super) struct Code {
@@ -134,8 +169,60 @@ impl Observer<'_> {
             || self.code_read().any(|code| code.text.as_deref().is_none_or(takes))
     }
 
+    /// Whether code of the project removes directories with all that is in them.
+    pub(super) fn removes_trees(&self) -> bool {
+        self.code_says(&|text| mentions(text, REMOVES_TREES))
+    }
+
+    /// Whether code of the project takes the last name of a directory that may be the root: what it makes or reads may be named
+    /// after it.
+    pub(super) fn takes_root_name(&self) -> bool {
+        self.code_says(&takes_last_name)
+    }
+
     /// Whether code of the project asks for sizes of files.
     pub(super) fn names_sizes(&self) -> bool {
         ["getsize", "st_size", "stat", "du ", "-s ", ".size", "ls -"].iter().any(|name| self.names(name))
+    }
+}
+
+fn takes_last_name(text: &[u8]) -> bool {
+    let of_parent = mentions(text, &[".parent.name", "].name"])
+        || mentions(text, &[".parent"]) && mentions(text, &[".name"])
+        || mentions(text, &["basename"]) && mentions(text, &["dirname"]);
+    (of_parent && mentions(text, NAMES_ITSELF))
+        || (mentions(text, NAMES_DIRECTORY)
+            && text
+                .split(|byte| *byte == b'\n')
+                .any(|line| mentions(line, NAMES_DIRECTORY) && mentions(line, TAKES_LAST_NAME)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_last_name;
+
+    #[test]
+    fn code_that_takes_the_name_of_its_directory_is_told_from_other_code() {
+        for code in [
+            "n = os.path.basename(os.getcwd())",
+            "p = Path(__file__).resolve().parent\nout = f'{p.name}.txt'",
+            "P := $(notdir $(CURDIR))",
+            "name=${PWD##*/}",
+            "echo $(basename \"$(pwd)\")",
+            "const n = path.basename(__dirname)",
+            "get_filename_component(N ${CMAKE_SOURCE_DIR} NAME)",
+            "n=$(basename $(dirname $0))",
+        ] {
+            assert!(takes_last_name(code.as_bytes()), "{code}");
+        }
+        for code in [
+            "print(os.getcwd())\nprint(p.name)",
+            "b=$(basename $1)",
+            "data = Path(__file__).parent / 'data'",
+            "const f = path.join(__dirname, 'a.js')",
+            "",
+        ] {
+            assert!(!takes_last_name(code.as_bytes()), "{code}");
+        }
     }
 }

@@ -24,12 +24,8 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
     let name = name(image);
     if named(name, &["chmod", "gchmod"]) {
         // `+x` applies the umask; `a+x` and `755` do not.
-        let mode =
-            image.words.iter().skip(1).map(|word| word.as_bytes()).find(|word| {
-                !word.starts_with(b"-") || word.get(1).is_some_and(|byte| b"rwxXst".contains(byte))
-            });
         let says_who = |clause: &[u8]| clause.first().is_some_and(|byte| b"ugoa01234567".contains(byte));
-        return !mode.is_some_and(|mode| mode.split(|byte| *byte == b',').all(says_who));
+        return !mode_word(image).is_some_and(|mode| mode.split(|byte| *byte == b',').all(says_who));
     }
     if names_modes(image) && is_mode_relative(image.words) {
         return true;
@@ -38,6 +34,16 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
         && !is_linker(image)
         && !copies_modes(image)
         && !attributes::is_npm_without_packages(image.words)
+}
+
+/// The word by which `chmod` is told the mode.
+fn mode_word<'i>(image: &Image<'i>) -> Option<&'i [u8]> {
+    image
+        .words
+        .iter()
+        .skip(1)
+        .map(|word| word.as_bytes())
+        .find(|word| !word.starts_with(b"-") || word.get(1).is_some_and(|byte| b"rwxXst".contains(byte)))
 }
 
 /// Whether the option `-m` applies the umask: `mkdir -m +x` does, `u+x` and `755` do not.
@@ -57,7 +63,13 @@ fn is_mode_relative(words: &[OsString]) -> bool {
 
 /// Whether the arguments of a program contain the modes that it sets.
 pub(super) fn names_modes(image: &Image<'_>) -> bool {
-    named(name(image), NAME_MODES)
+    // `chmod u+x` changes the mode that the file has.
+    let is_whole = || {
+        mode_word(image).is_some_and(|mode| {
+            mode.iter().all(u8::is_ascii_digit) || mode.starts_with(b"a=") || mode.starts_with(b"ugo=")
+        })
+    };
+    named(name(image), NAME_MODES) && (!named(name(image), &["chmod", "gchmod"]) || is_whole())
 }
 
 /// Whether a program accepts directories that it finds instead of creating them: `mkdir -p`, `install -d`.

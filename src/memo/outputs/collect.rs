@@ -5,7 +5,7 @@ use super::holes;
 use super::times::{self, Left};
 use crate::hash::files;
 use crate::memo::attributes::{self, Unkept};
-use crate::memo::place_search::{PlaceSearch, SearchState};
+use crate::memo::place_search::{PlaceSearch, SearchState, place};
 use crate::memo::reason::NotKept;
 use crate::record::{Attribute, Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::BlobStore;
@@ -72,10 +72,12 @@ pub(in crate::memo) fn collect(
     let mut collector = Collector {
         blobs,
         root,
-        search: PlaceSearch::root(root.as_os_str().as_bytes()),
+        search: PlaceSearch::root(origin.places),
         appended: origin.appended,
         // The root `/` occurs everywhere.
-        sought: Some(root.as_os_str().as_bytes()).filter(|root| root.len() > 1).unwrap_or_default(),
+        sought: Some(place(origin.places).as_os_str().as_bytes())
+            .filter(|place| place.len() > 1)
+            .unwrap_or_default(),
         contains_root: false,
         contains_root_name: false,
         names: HashMap::new(),
