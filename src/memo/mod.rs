@@ -10,6 +10,7 @@ mod audit;
 mod beside;
 mod by_content;
 mod call;
+mod clones;
 mod compare;
 mod declared;
 mod deferred_recall;

@@ -1,13 +1,12 @@
 //! Searches output in pieces for the path of a directory and for its last name, also in the escaped forms of URLs, JSON,
 //! languages, shells and HTML.
 
-use crate::profiles::attributes::is_of_system;
+use super::clones;
 use crate::record::Places;
 use memchr::memmem::Finder;
 use memchr::{memchr3, memmem};
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::OnceLock;
 
 /// A piece of up to this length is searched byte by byte.
@@ -34,19 +33,6 @@ pub(super) struct PlaceSearch {
     finders: OnceLock<[Finder<'static>; 3]>,
 }
 
-/// The directory by which clones of a project differ: the highest one above its root that is not the same for all of them.
-/// Output that contains the path of the root contains this path too, and so does output that shows another directory above
-/// the root, or what lies beside it.
-pub(super) fn place(places: &Places) -> &Path {
-    let root = places.root.as_path();
-    let is_for_all = |above: &Path| {
-        let is_of_home = places.home.as_deref().is_some_and(|home| home.starts_with(above));
-        let is_temporary = ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|shared| above == Path::new(shared));
-        above.components().count() < 3 || is_of_home || is_temporary || is_of_system(above)
-    };
-    root.ancestors().take_while(|above| !is_for_all(above)).last().unwrap_or(root)
-}
-
 /// The state of the search in one stream.
 #[derive(Default)]
 pub(super) struct SearchState {
@@ -60,12 +46,12 @@ pub(super) struct SearchState {
 }
 
 impl PlaceSearch {
-    /// A search for the place of a project (see [`place`]), and for the last name of its root: a program may print only the
+    /// A search for the place of a project (see [`clones::place`]), and for the last name of its root: a program may print only the
     /// name. `/` is not searched.
     pub(super) fn root(places: &Places) -> Self {
         let root = Self::path(places.root.as_os_str().as_bytes());
         let name = last_name(&root.path).to_vec();
-        Self { path: place(places).as_os_str().as_bytes().to_vec(), name, ..root }
+        Self { path: clones::place(places).as_os_str().as_bytes().to_vec(), name, ..root }
     }
 
     /// A search for nothing.
@@ -313,23 +299,6 @@ mod tests {
 
     fn searching(root: &str) -> PlaceSearch {
         PlaceSearch::root(&Places { root: root.into(), home: None })
-    }
-
-    #[test]
-    fn the_place_of_a_project_is_what_its_clones_differ_by() {
-        for (root, home, expected) in [
-            ("/home/u/p", "/home/u", "/home/u/p"),
-            ("/home/u/a/b/p", "/home/u", "/home/u/a"),
-            ("/srv/git/p", "/home/u", "/srv/git"),
-            ("/srv/p", "/home/u", "/srv/p"),
-            ("/p", "/home/u", "/p"),
-            ("/var/tmp/x/p", "/root", "/var/tmp/x"),
-            ("/tmp/p", "/root", "/tmp/p"),
-            ("/", "/root", "/"),
-        ] {
-            let places = Places { root: root.into(), home: Some(home.into()) };
-            assert_eq!(place(&places), Path::new(expected), "{root}");
-        }
     }
 
     fn found(root: &str, pieces: &[&str]) -> (bool, bool) {

@@ -58,6 +58,20 @@ pub(super) fn compare(
     for product in candidate.commit.products.all() {
         let path = check.root.join(OsStr::from_bytes(&product.path));
         let now = fs::symlink_metadata(&path).ok();
+        // Where a mark says that the work is done, a file that is gone is not made again.
+        let is_blind = product.class == ProductClass::Blind && product.before == FileState::Absent;
+        if now.is_none()
+            && is_blind
+            && check.after(product).is_some_and(|after| !matches!(after, OutputKind::Removed))
+            && let Some(guard) = check.guard(product, true)
+        {
+            (at_beginning, at_end, of_tools_alone) = (false, false, false);
+            differences.push(difference(guard, &check.root.join(OsStr::from_bytes(&guard.path))));
+            if !every {
+                break;
+            }
+            continue;
+        }
         let is_anothers = now.as_ref().is_some_and(|now| check.may_keep_owner(product, &path, now));
         let free = if is_anothers { Free::No } else { check.free(product, &path, now.as_ref()) };
         is_on_own |= free == Free::AsLeft && now.as_ref().is_some_and(|now| !now.is_dir());
@@ -161,6 +175,7 @@ impl Check<'_> {
             Some(OutputKind::Removed) => is_file || now.is_symlink(),
             _ => is_file,
         };
+        let takes_place = takes_place && self.guard(product, false).is_none();
         if product.class == ProductClass::Blind && takes_place {
             return Free::Yes;
         }
@@ -304,6 +319,18 @@ impl Check<'_> {
             return Some(asked & !crate::exec::umask());
         }
         entry.kind.mode()
+    }
+
+    /// Something that the code tests for, that the run made beside this product, and that is there: the command may leave this product
+    /// as it is. `by_file`: directories are made where they are missing, and what is in them is made again.
+    fn guard(&self, product: &Product, by_file: bool) -> Option<&Product> {
+        let products = self.candidate.commit.products.all();
+        products.iter().find(|other| {
+            other.is_tested
+                && other.path != product.path
+                && fs::symlink_metadata(self.root.join(OsStr::from_bytes(&other.path)))
+                    .is_ok_and(|found| !(by_file && found.is_dir()))
+        })
     }
 
     /// Whether a directory has entries that are not products of the run.

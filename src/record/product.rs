@@ -50,6 +50,9 @@ pub struct Product {
     /// The run asked to remove what was there before it wrote anything under this name, and found it or not. A file that is there keeps
     /// its bytes under its other names.
     pub removed_first: bool,
+    /// The code of the run may test for it, found nothing, and made it: where it is there, the run may leave other products as they are,
+    /// or make none.
+    pub is_tested: bool,
     /// What was there when the run began.
     pub before: FileState,
 }
@@ -69,6 +72,7 @@ impl Product {
             emptiness_counts,
             keeps_content,
             removed_first,
+            is_tested,
         ] = [false; FLAGS];
         Self {
             path,
@@ -83,6 +87,7 @@ impl Product {
             emptiness_counts,
             keeps_content,
             removed_first,
+            is_tested,
             before,
         }
     }
@@ -99,12 +104,13 @@ impl Product {
             self.emptiness_counts,
             self.keeps_content,
             self.removed_first,
+            self.is_tested,
         ]
     }
 }
 
 /// How many flags a product has.
-const FLAGS: usize = 10;
+const FLAGS: usize = 11;
 
 impl Encode for Product {
     fn encode(&self, to: &mut Encoder) {
@@ -146,6 +152,7 @@ impl Decode for Product {
             emptiness_counts,
             keeps_content,
             removed_first,
+            is_tested,
         ] = std::array::from_fn(|place| flags >> place & 1 != 0);
         let before = FileState::decode(from)?;
         Ok(Self {
@@ -161,6 +168,7 @@ impl Decode for Product {
             emptiness_counts,
             keeps_content,
             removed_first,
+            is_tested,
             before,
         })
     }

@@ -16,6 +16,9 @@ fn is_exclusive(access: Access) -> bool {
     access.first_change == FirstChange::Created && !access.made_where_missing
 }
 
+/// Code is searched for the names of so many products. More of them are assumed to be tested for.
+const MOST_SEARCHED: usize = 64;
+
 impl Observer<'_> {
     /// Files that the run tested for, where it adds to something: `[ -e log ] || echo head > log; echo row >> log`. The next run
     /// finds them, and may only add.
@@ -49,6 +52,32 @@ impl Observer<'_> {
             if is_tested {
                 product.class = ProductClass::Consulted;
             }
+        }
+    }
+
+    /// Products that the code may have tested for before it made them: a mark that the work is done (`[ -e .done ] && exit`), or a
+    /// directory that is only filled where it is missing.
+    pub(super) fn tested(&self, products: &mut [Product], importer: &Importer) {
+        let is_made = |product: &Product| {
+            product.class == ProductClass::Looked
+                && product.before == FileState::Absent
+                && !product.is_tool_state
+                && !product.is_parent
+        };
+        if !products.iter().any(is_made)
+            || !self.code_says(&|text| resume::mentions_tests(text) || resume::may_lock(text))
+        {
+            return;
+        }
+        let mut searched = 0_usize;
+        for product in products.iter_mut().filter(|product| is_made(product)) {
+            let name = product.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let place = self.run.places.root.join(OsStr::from_bytes(&product.path));
+            let may_fail = is_exclusive(importer.access(&place));
+            searched += 1;
+            product.is_tested = searched > MOST_SEARCHED
+                || self
+                    .code_says(&|text| resume::may_test(text, name) || (may_fail && resume::may_lock(text)));
         }
     }
 

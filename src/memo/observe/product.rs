@@ -289,6 +289,7 @@ impl Observer<'_> {
             }
         }
         self.accumulated(&mut products, importer);
+        self.tested(&mut products, importer);
         self.linked(&mut products);
         self.made_by_ninja(&mut products);
         self.observed.products = products;

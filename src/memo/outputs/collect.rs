@@ -5,7 +5,8 @@ use super::holes;
 use super::times::{self, Left};
 use crate::hash::files;
 use crate::memo::attributes::{self, Unkept};
-use crate::memo::place_search::{PlaceSearch, SearchState, place};
+use crate::memo::clones;
+use crate::memo::place_search::{PlaceSearch, SearchState};
 use crate::memo::reason::NotKept;
 use crate::record::{Attribute, Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::BlobStore;
@@ -75,7 +76,7 @@ pub(in crate::memo) fn collect(
         search: PlaceSearch::root(origin.places),
         appended: origin.appended,
         // The root `/` occurs everywhere.
-        sought: Some(place(origin.places).as_os_str().as_bytes())
+        sought: Some(clones::place(origin.places).as_os_str().as_bytes())
             .filter(|place| place.len() > 1)
             .unwrap_or_default(),
         contains_root: false,
