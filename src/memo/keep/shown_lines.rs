@@ -7,11 +7,13 @@
 
 use super::super::tee::Streams;
 use super::Keeping;
-use crate::digest::{BlobId, Digest};
+use crate::digest::Digest;
 use crate::exec::Finished;
 use crate::hash::modules::INLINE;
-use crate::record::{Content, Evidence, Observation, OutputKind, OutputTree, Termination};
+use crate::record::{Content, Evidence, Observation, OutputEntry, OutputKind, OutputTree, Termination};
 use memchr::memmem::Finder;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,8 +21,13 @@ use std::path::Path;
 /// A stream of errors larger than this, in bytes, is not searched: it counts as containing source lines.
 const MOST_SEARCHED: u64 = 4 << 20;
 
-/// Of larger streams and outputs the first bytes are searched for numbers of lines: what names them does so early.
+/// A larger stream counts as showing numbers of lines. Of a larger output the first bytes are searched: what names lines does so
+/// early.
 const MOST_OF_LINES: u64 = 8 << 20;
+
+/// Where a run leaves more outputs, they count as showing numbers of lines: reading them all would take longer than a second run
+/// after an edit of a comment is worth.
+const MOST_OUTPUTS: usize = 2000;
 
 impl Keeping<'_> {
     /// Observations of the sources byte for byte, if the run may have shown lines of them or their numbers; otherwise none.
@@ -57,23 +64,21 @@ impl Keeping<'_> {
             return false;
         }
         let names: Vec<Finder<'_>> = names.into_iter().map(Finder::new).collect();
-        let outputs = tree.entries().iter().filter_map(|entry| match &entry.kind {
-            OutputKind::File { content, .. } => Some(content),
-            _ => None,
-        });
-        let mut contents = [&streams.stdout, &streams.stderr].into_iter().chain(outputs);
-        contents.any(|content| content.size > 0 && self.names_lines(&content.blob, &names))
-    }
-
-    fn names_lines(&self, blob: &BlobId, names: &[Finder<'_>]) -> bool {
-        let mut text = Vec::new();
-        let read = self.store.read(blob).map(|from| from.take(MOST_OF_LINES).read_to_end(&mut text).is_ok());
-        // What cannot be read may contain anything.
-        if !read.unwrap_or(false) {
-            return true;
-        }
-        let is_text = memchr::memchr(0, text.get(..1 << 13).unwrap_or(&text)).is_none();
-        is_text && names.iter().any(|name| names_line(&text, name))
+        let in_stream = |stream: &Content| {
+            let read = || names_lines(self.store.read(&stream.blob).ok(), &names);
+            stream.size > 0 && (stream.size > MOST_OF_LINES || read())
+        };
+        let is_filled = |entry: &&OutputEntry| matches!(&entry.kind, OutputKind::File { content, .. } if content.size > 0);
+        // The files themselves: reading a blob proves all of it first.
+        let in_output = |entry: &OutputEntry| {
+            let path = self.request.places.root.join(OsStr::from_bytes(&entry.path));
+            names_lines(File::open(path).ok(), &names)
+        };
+        let outputs = || tree.entries().iter().filter(is_filled);
+        in_stream(&streams.stdout)
+            || in_stream(&streams.stderr)
+            || outputs().count() > MOST_OUTPUTS
+            || outputs().any(in_output)
     }
 
     fn shows_lines(&self, stream: &Content) -> bool {
@@ -96,6 +101,14 @@ fn has_shown_line(text: &[u8]) -> bool {
         let has = |words: &[u8]| line.windows(words.len()).any(|window| window == words);
         carets || line.starts_with(b"File \"") && has(b"\", line ") || has(b"Warning: ")
     })
+}
+
+/// Whether a text names a source with the number of a line. What cannot be read may contain anything.
+fn names_lines(from: Option<impl Read>, names: &[Finder<'_>]) -> bool {
+    let mut text = Vec::new();
+    let Some(Ok(_)) = from.map(|from| from.take(MOST_OF_LINES).read_to_end(&mut text)) else { return true };
+    let is_text = memchr::memchr(0, text.get(..1 << 13).unwrap_or(&text)).is_none();
+    is_text && names.iter().any(|name| names_line(&text, name))
 }
 
 /// Whether a text has this name of a file, followed by the number of a line: `x.py:3`, `x.py", line 3`, `x.sh: line 3:`,
