@@ -56,7 +56,24 @@ impl Apply<'_> {
             added.push(content.map(|content| self.whole(content.blob)).transpose()?);
         }
         self.may_become_visible(beneath, steps)?;
-        // Everything is verified. Now it becomes visible: first removals, from the leaves up, then new entries.
+        let mut made = Vec::new();
+        let shown = self.show(beneath, stage, (steps, Prepared { staged, added }), &mut made);
+        if shown.is_err() {
+            take_back(beneath, &made);
+        }
+        shown
+    }
+
+    /// Everything is verified: makes it visible. Adds what was not there before to `made`.
+    fn show<'w>(
+        &'w self,
+        beneath: &mut Beneath,
+        stage: &Stage<'_>,
+        (steps, prepared): (&'w [Step], Prepared<'w>),
+        made: &mut Vec<&'w OutputEntry>,
+    ) -> Result<(), RestoreError> {
+        let Prepared { staged, added } = prepared;
+        // First removals, from the leaves up, then new entries.
         for (entry, step) in self.work(steps).rev() {
             if let Step::Remove { aside, directory } = step {
                 self.remove(beneath, entry, *aside, *directory)?;
@@ -68,7 +85,8 @@ impl Apply<'_> {
                 let place = self.place(beneath, entry)?;
                 let raw = Mode::from_raw_mode(*mode | 0o700);
                 match mkdirat(place.directory(), place.name, raw) {
-                    Ok(()) | Err(Errno::EXIST) => {}
+                    Ok(()) => made.push(entry),
+                    Err(Errno::EXIST) => {}
                     Err(errno) => return Err(blocked("create", &self.shown(entry), errno)),
                 }
             }
@@ -81,12 +99,14 @@ impl Apply<'_> {
             if !is_in_place {
                 take_group(stage, &name, &place);
             }
+            let is_new = !aside && place.stat().is_ok_and(|found| found.is_none());
             let renamed = if self.replaces {
                 renameat(stage.directory(), &name, place.directory(), place.name)
             } else {
                 rename_to_free_name(stage.directory(), &name, &place)
             };
             renamed.map_err(|errno| blocked("create", &self.shown(entry), errno))?;
+            made.extend(is_new.then_some(entry));
         }
         for (entry, step) in self.work(steps).rev() {
             self.settle(beneath, entry, step)?;
@@ -260,6 +280,27 @@ impl Apply<'_> {
     fn shown(&self, entry: &OutputEntry) -> PathBuf {
         self.base.join(OsStr::from_bytes(&entry.path))
     }
+}
+
+/// Removes what this replay made before it failed: the command runs, and must find what was there.
+fn take_back(beneath: &mut Beneath, made: &[&OutputEntry]) {
+    beneath.forget();
+    for entry in made.iter().rev() {
+        let is_directory = matches!(entry.kind, OutputKind::Directory { .. });
+        let flags = if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        if let Ok(place) = beneath.place(&entry.path, false) {
+            // Somebody may have put something into a directory meanwhile: then it stays.
+            let _ = unlinkat(place.directory(), place.name, flags);
+        }
+    }
+    beneath.forget();
+}
+
+/// What is ready to become visible.
+struct Prepared<'a> {
+    staged: Vec<Staged<'a>>,
+    /// The bytes to be added to a file, for each entry with a step.
+    added: Vec<Option<Vec<u8>>>,
 }
 
 /// A file or link in the staging directory.
