@@ -33,7 +33,7 @@ pub(super) fn declared(
     for word in &request.inputs {
         let pattern = Pattern::new(word, &request.directory)?;
         let is_there = inputs.exists(&pattern.literal);
-        let paths = if is_there.map_err(|error| Error::io("look at", &pattern.literal, error))? {
+        let paths = if is_there.map_err(|error| Error::io("inspect", &pattern.literal, error))? {
             BTreeSet::from([pattern.literal.clone()])
         } else {
             pattern.expand(&mut inputs)?
@@ -132,7 +132,7 @@ impl Inputs<'_, '_> {
         if output || !self.seen.insert(path.to_path_buf()) {
             return Ok(());
         }
-        let metadata = fs::symlink_metadata(path).map_err(|error| Error::io("look at", path, error))?;
+        let metadata = fs::symlink_metadata(path).map_err(|error| Error::io("inspect", path, error))?;
         let kind = EntryKind::of(metadata.file_type());
         self.found.push(path.to_path_buf());
         match kind {

@@ -70,7 +70,7 @@ impl Declared {
                     self.before.insert(path, Evidence::of(&metadata));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.unknown = Some(Error::io("look at", &path, error).to_string()),
+                Err(error) => self.unknown = Some(Error::io("inspect", &path, error).to_string()),
             }
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Declared {
         let present = self.outputs.present().map_err(blind)?;
         for path in &present {
             let metadata =
-                fs::symlink_metadata(path).map_err(|error| blind(Error::io("look at", path, error)))?;
+                fs::symlink_metadata(path).map_err(|error| blind(Error::io("inspect", path, error)))?;
             let untouched = self.before.get(path) == Some(&Evidence::of(&metadata));
             if untouched && !metadata.is_dir() {
                 return Err(NotKept::OutputUntouched(path.clone()));

@@ -155,7 +155,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// `meta.db.damaged-TIME`, named after the last change of the file, so that no clock is needed.
 fn unused_name(path: &Path) -> Result<PathBuf> {
-    let metadata = fs::symlink_metadata(path).map_err(|source| Error::io("look at", path, source))?;
+    let metadata = fs::symlink_metadata(path).map_err(|source| Error::io("inspect", path, source))?;
     let mut time = metadata.mtime();
     loop {
         let name = with_suffix(path, &format!(".damaged-{time}"));

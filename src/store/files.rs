@@ -85,7 +85,7 @@ pub(crate) fn remove_any(path: &Path) -> Result<bool> {
         |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     let found = match fs::symlink_metadata(path) {
         Err(error) if gone(&error) => return Ok(false),
-        other => other.map_err(|error| Error::io("look at", path, error))?,
+        other => other.map_err(|error| Error::io("inspect", path, error))?,
     };
     if !found.is_dir() {
         return remove_file(path);

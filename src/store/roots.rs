@@ -127,7 +127,7 @@ impl LocalStore {
 
     fn database_identity(&self) -> Result<Option<(u64, u64)>> {
         let path = self.layout().database();
-        let metadata = fs::symlink_metadata(&path).map_err(|source| Error::io("look at", &path, source))?;
+        let metadata = fs::symlink_metadata(&path).map_err(|source| Error::io("inspect", &path, source))?;
         Ok(Some((metadata.dev(), metadata.ino())))
     }
 }

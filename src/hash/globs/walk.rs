@@ -20,7 +20,7 @@ impl Walk<'_> {
     /// Adds everything below `directory` that matches `parts`.
     pub(super) fn expand(&mut self, directory: &Path, parts: &[Part]) -> Result<()> {
         let Some((part, rest)) = parts.split_first() else {
-            if self.lister.exists(directory).map_err(|error| Error::io("look at", directory, error))? {
+            if self.lister.exists(directory).map_err(|error| Error::io("inspect", directory, error))? {
                 self.found.insert(directory.to_path_buf());
             }
             return Ok(());

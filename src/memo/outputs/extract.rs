@@ -100,7 +100,7 @@ fn plan(entry: &OutputEntry, path: &Path, force: bool) -> Result<Step> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(write),
-        Err(error) => return Err(Error::io("look at", path, error)),
+        Err(error) => return Err(Error::io("inspect", path, error)),
     };
     let is_same = match &entry.kind {
         OutputKind::Directory { .. } => found.is_dir(),

@@ -142,7 +142,7 @@ impl Restore<'_> {
             }
             Err(errno) => return Err(blocked("reach", shown, errno)),
         };
-        let Some(stat) = place.stat().map_err(|errno| blocked("look at", shown, errno))? else {
+        let Some(stat) = place.stat().map_err(|errno| blocked("inspect", shown, errno))? else {
             return Ok(absent());
         };
         let kind = FileType::from_raw_mode(stat.st_mode);

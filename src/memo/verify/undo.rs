@@ -117,7 +117,7 @@ impl<'a> Undo<'a> {
     }
 
     fn take_down(&mut self, path: &Path) -> Result<Before> {
-        let unseen = |error| Error::io("look at", path, error);
+        let unseen = |error| Error::io("inspect", path, error);
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if means_absent(&error) => return Ok(Before::Nothing),

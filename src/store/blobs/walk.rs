@@ -62,7 +62,7 @@ impl Blobs {
             let metadata = match entry.metadata() {
                 Ok(metadata) => metadata,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(Error::io("look at", &entry.path(), error)),
+                Err(error) => return Err(Error::io("inspect", &entry.path(), error)),
             };
             match blob_of(parent, &entry.file_name()) {
                 Some((blob, packed)) if metadata.is_file() => {

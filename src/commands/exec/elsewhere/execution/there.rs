@@ -63,7 +63,7 @@ impl<'a> There<'a> {
                 .map_err(|error| Error::io("find", Path::new("the program itself"), error))?,
         };
         let (digest, _) = memory.digest(&path)?;
-        let found = path.metadata().map_err(|error| Error::io("look at", &path, error))?;
+        let found = path.metadata().map_err(|error| Error::io("inspect", &path, error))?;
         let program = (Blob { digest: *digest.as_bytes(), size: found.len() }, path);
         Ok(Self { name: &settings.name, given, limit, client, program, toolchain })
     }
