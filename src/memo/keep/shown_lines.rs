@@ -14,15 +14,15 @@ use crate::record::{Content, Evidence, Observation, OutputEntry, OutputKind, Out
 use memchr::memmem::Finder;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A stream of errors larger than this, in bytes, is not searched: it counts as containing source lines.
 const MOST_SEARCHED: u64 = 4 << 20;
 
-/// A larger stream counts as showing numbers of lines. Of a larger output the first bytes are searched: what names lines does so
-/// early.
+/// A larger stream counts as showing numbers of lines. Of a larger output so many bytes at its start are searched, and as many at its
+/// end, where a log grows: what names lines does so often.
 const MOST_OF_LINES: u64 = 8 << 20;
 
 /// Where a run leaves more outputs, they count as showing numbers of lines: reading them all would take longer than a second run
@@ -72,7 +72,13 @@ impl Keeping<'_> {
         // The files themselves: reading a blob proves all of it first.
         let in_output = |entry: &OutputEntry| {
             let path = self.request.places.root.join(OsStr::from_bytes(&entry.path));
-            names_lines(File::open(path).ok(), &names)
+            let at_end = |mut file: File| {
+                file.seek(SeekFrom::End(-MOST_OF_LINES.cast_signed())).ok()?;
+                Some(file)
+            };
+            names_lines(File::open(&path).ok(), &names)
+                || entry.kind.size().is_none_or(|size| size > MOST_OF_LINES)
+                    && names_lines(File::open(&path).ok().and_then(at_end), &names)
         };
         let outputs = || tree.entries().iter().filter(is_filled);
         in_stream(&streams.stdout)
@@ -108,6 +114,9 @@ fn names_lines(from: Option<impl Read>, names: &[Finder<'_>]) -> bool {
     let mut text = Vec::new();
     let Some(Ok(_)) = from.map(|from| from.take(MOST_OF_LINES).read_to_end(&mut text)) else { return true };
     let is_text = memchr::memchr(0, text.get(..1 << 13).unwrap_or(&text)).is_none();
+    if memchr::memchr(ESCAPE, &text).is_some() {
+        text = without_colors(&text);
+    }
     is_text && names.iter().any(|name| names_line(&text, name))
 }
 
@@ -120,6 +129,25 @@ fn names_line(text: &[u8], name: &Finder<'_>) -> bool {
         let after = text.get(place + name.needle().len()..).unwrap_or_default();
         is_name && begins_with_line(after)
     })
+}
+
+/// Begins a sequence for the terminal.
+const ESCAPE: u8 = 0x1b;
+
+/// Text without the sequences that color it (`ESC [ 36 m`).
+fn without_colors(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(colors) = after.strip_prefix(b"[").filter(|_| *first == ESCAPE) {
+            let end = colors.iter().position(u8::is_ascii_alphabetic).map_or(colors.len(), |end| end + 1);
+            rest = colors.get(end..).unwrap_or_default();
+        } else {
+            plain.push(*first);
+            rest = after;
+        }
+    }
+    plain
 }
 
 fn begins_with_line(after: &[u8]) -> bool {
@@ -163,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_source_with_a_number_of_a_line_is_recognized_in_any_tool_s_words() {
-        let found = |text: &str| names_line(text.as_bytes(), &Finder::new("s.py"));
+        let found = |text: &str| names_lines(Some(text.as_bytes()), &[Finder::new("s.py")]);
         for text in [
             "at f (/p/s.py:3:9)",
             "s.py:12 message",
@@ -174,6 +202,7 @@ mod tests {
             "filename : '/p/s.py', lineno : 4, line : None",
             "{\"file\": \"s.py\", \"line\": 8}",
             "x.py s.py:1",
+            "\x1b[36ms.py\x1b[39m\x1b[0m\x1b[2m:3:5\x1b[22m",
         ] {
             assert!(found(text), "{text}");
         }
