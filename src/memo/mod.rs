@@ -14,6 +14,7 @@ mod clones;
 mod compare;
 mod declared;
 mod deferred_recall;
+mod escapes;
 mod event;
 mod explain;
 mod follow;
