@@ -5,6 +5,7 @@
 pub mod attributes;
 pub mod builders;
 pub mod cmake;
+pub mod code_names;
 pub mod git_index;
 pub mod introductions;
 pub mod linkers;

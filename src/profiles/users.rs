@@ -1,5 +1,8 @@
 //! Which programs, and which names in code, show or use the user who runs them; and whom programs look up in the tables of users.
 
+/// Directories that tools make directly in HOME, not hidden.
+pub const IN_HOME: &[&str] = &["R", "bin", "go", "miniconda3", "anaconda3", "miniforge3", "perl5", "snap"];
+
 /// Programs that set owners and modes differently if the user is root.
 pub const ACT_FOR_ROOT: &[&str] =
     &["tar", "gtar", "bsdtar", "cpio", "pax", "unzip", "7z", "7za", "7zr", "bsdcpio", "rsync"];

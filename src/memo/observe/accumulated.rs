@@ -17,7 +17,7 @@ fn is_exclusive(access: Access) -> bool {
 }
 
 /// Code is searched for the names of so many products. More of them are assumed to be tested for.
-const MOST_SEARCHED: usize = 64;
+const MOST_SEARCHED: usize = 16;
 
 impl Observer<'_> {
     /// Files that the run tested for, where it adds to something: `[ -e log ] || echo head > log; echo row >> log`. The next run

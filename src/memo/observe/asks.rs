@@ -3,7 +3,7 @@
 use crate::exec::Shows;
 use crate::hash::capture::{Captured, Source};
 use crate::hash::entry::{LanguageKind, What};
-use crate::profiles::attributes::{
+use crate::profiles::code_names::{
     ASKS_ALL, ASKS_IDS, ASKS_MODES, ASKS_OWNERS, ASKS_TIMES, MODE, NAMES_STAT, PERL_ASKS, RENAMES_STAT,
     SHELL_ASKS,
 };
@@ -87,31 +87,32 @@ fn packs(code: &[u8]) -> bool {
 
 /// Whether code passes on all attributes of a file, or reads one by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
 pub(super) fn takes_whole(code: &[u8]) -> bool {
-    mentions(code, RENAMES_STAT)
-        || ASKS_ALL.iter().any(|call| {
-            memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
-                let end = at.saturating_add(call.len());
-                let rest = code.get(end..).unwrap_or_default();
-                let Some(length) = closed(rest) else { return false };
-                let arguments = rest.get(..length).unwrap_or_default();
-                let is_callback = mentions(arguments, &["=>", "function"]);
-                let after = rest.get(length.saturating_add(1)..).unwrap_or_default();
-                let line_begin =
-                    code.get(..at).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
-                let before =
-                    code.get(line_begin.map_or(0, |place| place.saturating_add(1))..at).unwrap_or_default();
-                let next = after.iter().find(|byte| !matches!(byte, b' ' | b'\t')).copied();
-                !is_callback
-                    && match next {
-                        Some(b'[' | b')' | b',') => true,
-                        Some(b'.') => false,
-                        _ => {
-                            is_destructured(before)
-                                || assigned(before).is_some_and(|name| is_taken_whole(code, name))
-                        }
+    if mentions(code, RENAMES_STAT) {
+        return true;
+    }
+    ASKS_ALL.iter().any(|call| {
+        memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
+            let end = at.saturating_add(call.len());
+            let rest = code.get(end..).unwrap_or_default();
+            let Some(length) = closed(rest) else { return false };
+            let arguments = rest.get(..length).unwrap_or_default();
+            let is_callback = mentions(arguments, &["=>", "function"]);
+            let after = rest.get(length.saturating_add(1)..).unwrap_or_default();
+            let line_begin = code.get(..at).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
+            let before =
+                code.get(line_begin.map_or(0, |place| place.saturating_add(1))..at).unwrap_or_default();
+            let next = after.iter().find(|byte| !matches!(byte, b' ' | b'\t')).copied();
+            !is_callback
+                && match next {
+                    Some(b'[' | b')' | b',') => true,
+                    Some(b'.') => false,
+                    _ => {
+                        is_destructured(before)
+                            || assigned(before).is_some_and(|name| is_taken_whole(code, name))
                     }
-            })
+                }
         })
+    })
 }
 
 /// The distance to the matching closing parenthesis.

@@ -3,10 +3,10 @@
 
 use super::Observer;
 use super::above::relative;
-use super::asks::mentions;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
 use crate::profiles::attributes::is_of_system;
+use crate::profiles::users::IN_HOME;
 use crate::record::{Base, FileState, Observation, StoredPath};
 use memchr::memmem;
 use std::collections::BTreeMap;
@@ -20,15 +20,11 @@ use std::path::{Path, PathBuf};
 /// Larger files are not searched for paths.
 const LARGEST: u64 = 1 << 20;
 
-/// Directories that tools make directly in HOME, not hidden.
-const OF_TOOLS: &[&str] = &["R", "bin", "go", "miniconda3", "anaconda3", "miniforge3", "perl5", "snap"];
-
-/// How code of many languages names HOME.
-const NAMES_HOME: &[&str] = &["~", "HOME", "homedir", "expanduser", "Path.home"];
-
 impl Observer<'_> {
     /// Adds a second observation, relative to the root, of what was found there, unless something names the place by its absolute path.
+    /// Where code takes the last name of the root, that counts, too: what it reads or makes may be named after it.
     pub(super) fn beside(&mut self) {
+        self.observed.root_name_counts = self.takes_root_name();
         let root = self.run.places.root.clone();
         let path = environment::lookup(&self.run.captured.environment, OsStr::new("PATH"));
         let on_path: Vec<PathBuf> = path.iter().flat_map(|path| env::split_paths(&**path)).collect();
@@ -76,8 +72,8 @@ impl Observer<'_> {
         // What is directly in HOME is the user's, for all clones, if it is hidden or of a tool, or code finds it by HOME.
         let is_of_user = || {
             name.is_none_or(|name| {
-                name.as_bytes().starts_with(b".") || OF_TOOLS.iter().any(|known| name == OsStr::new(known))
-            }) || self.code_says(&|text| mentions(text, NAMES_HOME))
+                name.as_bytes().starts_with(b".") || IN_HOME.iter().any(|known| name == OsStr::new(known))
+            }) || self.names_home()
         };
         let is_of_home = |home: &Path| {
             path.starts_with(home) && if shared == home { is_of_user() } else { !shared.starts_with(home) }

@@ -5,10 +5,11 @@ use super::asks::mentions;
 use super::session::MAKES;
 use crate::exec::{Enters, Image, Shows, Takes};
 use crate::profiles::attributes::{
-    ANY_WORDS, ARCHIVES, ASKS_MODES, ASKS_TIMES, COPY, DESCRIBE_PACKAGES, INSTALL, MANY_IN_ONE, PACK,
-    PUT_INTO, RUN_OTHERS, SHELLS, WITHOUT_EXECUTING, is_of_system, named, shows_modes, shows_times,
+    ANY_WORDS, ARCHIVES, COPY, DESCRIBE_PACKAGES, INSTALL, MANY_IN_ONE, PACK, PUT_INTO, RUN_OTHERS, SHELLS,
+    WITHOUT_EXECUTING, is_of_system, named, shows_modes, shows_times,
 };
 use crate::profiles::cmake;
+use crate::profiles::code_names::{ASKS_MODES, ASKS_TIMES};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

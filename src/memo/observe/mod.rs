@@ -59,7 +59,7 @@ use crate::profiles::makefile::Targets;
 use crate::record::{Circumstances, Evidence, FileState, Observation, Places, Product, Recall, Timestamp};
 use aside::Aside;
 use own_source::OwnSources;
-use project_code::Code;
+use project_code::ProjectCode;
 use scope::Scope;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -189,7 +189,6 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         run.printed == Printed::ToTerminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);
     observer.above();
     observer.beside();
-    observer.observed.root_name_counts = observer.takes_root_name();
     observer.memory.keep();
     all_seen(&observer.observed, run.places)?;
     Ok(observer.observed)
@@ -236,7 +235,7 @@ struct Observer<'a> {
     /// Sources of the function that were only run, and not read as data.
     own_sources: OwnSources,
     /// The project's code that was read, once it is needed.
-    code: OnceCell<Vec<Code>>,
+    code: OnceCell<ProjectCode>,
     /// What makefiles say, once it is needed.
     makefiles: OnceCell<Targets>,
     /// Digests of files that were learned before.

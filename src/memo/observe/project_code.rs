@@ -7,73 +7,28 @@ use crate::exec::Shows;
 use crate::hash::entry::What;
 use crate::hash::environment::composed;
 use crate::hash::resume;
-use crate::profiles::attributes::{ASKS_MODES, PERL_ASKS_TIMES};
+use crate::profiles::code_names::{
+    ASKS_MODES, NAMES_DIRECTORY, NAMES_HOME, NAMES_ITSELF, PERL_ASKS_TIMES, REMOVES_TREES, TAKES_LAST_NAME,
+    TAKES_TIMES,
+};
 use memchr::memmem;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Names in code that may take modification times of files, among all that is known of them.
-const TAKES_TIMES: &[&str] = &[
-    "mtime",
-    "ctime",
-    "newer",
-    "stat(",
-    "lstat",
-    "fstat",
-    "statSync",
-    "os.stat",
-    "posix",
-    "import stat",
-    ".stat,",
-    "file.info",
-    "filecmp",
-    "dircmp",
-    "-nt ",
-    "-ot ",
-    "-M ",
-    "-M$",
-];
-
-/// Names in code that removes directories with all that is in them.
-const REMOVES_TREES: &[&str] = &[
-    "rmtree",
-    "remove_tree",
-    "REMOVE_RECURSE",
-    "rm -r",
-    "rm -fr",
-    "rm_r",
-    "rmSync",
-    "rmdirSync",
-    "fs.rm",
-    "rm(",
-    "rimraf",
-    "removeSync",
-    "emptyDir",
-];
-
-/// How code of many languages names a directory that may be the root, and its last name.
-const NAMES_DIRECTORY: &[&str] =
-    &["getcwd", "cwd()", "PWD", "pwd", "__dirname", "CURDIR", "SOURCE_DIR", "meta.dirname", "toplevel"];
-const TAKES_LAST_NAME: &[&str] = &[
-    "basename",
-    "notdir",
-    "##*/",
-    ".name",
-    "path.parse",
-    " NAME)",
-    "split('/')",
-    "split(\"/\")",
-    "split(path.sep)",
-    "split(os.sep)",
-];
-/// How code names its own file, whose directory may be the root.
-const NAMES_ITSELF: &[&str] = &["__file__", "__filename", "$0", "BASH_SOURCE", "meta.url", "cwd()"];
+/// The project's code that was read, and what was asked of it before.
+#[derive(Debug)]
+pub(super) struct ProjectCode {
+    files: Vec<Code>,
+    removes_trees: OnceCell<bool>,
+    names_home: OnceCell<bool>,
+}
 
 /// A file of the project's code.
 #[derive(Debug)]
-pub(super) struct Code {
+struct Code {
     path: PathBuf,
     /// `None` if it may say anything.
     text: Option<Vec<u8>>,
@@ -139,7 +94,15 @@ impl Observer<'_> {
     }
 
     fn code_read(&self) -> impl Iterator<Item = &Code> {
-        self.code.get_or_init(|| self.code_that_was_read()).iter()
+        self.project_code().files.iter()
+    }
+
+    fn project_code(&self) -> &ProjectCode {
+        self.code.get_or_init(|| ProjectCode {
+            files: self.code_that_was_read(),
+            removes_trees: OnceCell::new(),
+            names_home: OnceCell::new(),
+        })
     }
 
     /// The project's code that the run read, or of which it loaded the bytecode.
@@ -171,7 +134,14 @@ impl Observer<'_> {
 
     /// Whether code of the project removes directories with all that is in them.
     pub(super) fn removes_trees(&self) -> bool {
-        self.code_says(&|text| mentions(text, REMOVES_TREES))
+        let says = || self.code_says(&|text| mentions(text, REMOVES_TREES));
+        *self.project_code().removes_trees.get_or_init(says)
+    }
+
+    /// Whether code of the project names HOME.
+    pub(super) fn names_home(&self) -> bool {
+        let says = || self.code_says(&|text| mentions(text, NAMES_HOME));
+        *self.project_code().names_home.get_or_init(says)
     }
 
     /// Whether code of the project takes the last name of a directory that may be the root: what it makes or reads may be named
