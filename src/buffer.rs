@@ -7,9 +7,9 @@ const LINE: usize = 64;
 
 /// Bytes that begin at a multiple of 64. What they hold after [`Buffer::resize`] is not defined.
 ///
-/// The C library places each allocation of 128 KiB or more 16 bytes after the begin of a page. Some processors (AMD's Zen 3
-/// and 4) copy to there from the begin of a page, as `read` does, at a fifth of their usual speed: a `read` of 1 GiB from
-/// memory takes 0.7 s in place of 0.13 s. Writing from the begin of a page can be slow too; writing from here is not.
+/// The C library places each allocation of 128 KiB or more 16 bytes after the start of a page. Some processors (AMD's Zen 3
+/// and 4) copy to there from the start of a page, as `read` does, at a fifth of their usual speed: a `read` of 1 GiB from
+/// memory takes 0.7 s in place of 0.13 s. Writing from the start of a page can be slow too; writing from here is not.
 #[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,

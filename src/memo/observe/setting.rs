@@ -36,7 +36,7 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
         && !attributes::is_npm_without_packages(image.words)
 }
 
-/// The word by which `chmod` is told the mode.
+/// The argument of `chmod` that gives the mode.
 fn mode_word<'i>(image: &Image<'i>) -> Option<&'i [u8]> {
     image
         .words
