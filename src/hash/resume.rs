@@ -80,7 +80,21 @@ const TEXTS: &[&str] = &[
 /// Suffixes of code files.
 const CODE: &[&str] = &[
     "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "sh", "bash", "pl", "pm", "t", "rb", "R",
-    "r", "lua", "php", "mk",
+    "r", "lua", "php", "mk", "tcl", "exp", "awk", "gawk", "jl", "exs", "groovy",
+];
+/// Text that tests for a file in languages that are not parsed: Tcl, awk, Lua, Julia.
+const UNPARSED: &[&str] = &[
+    "file exists",
+    "file isfile",
+    "file isdirectory",
+    "file readable",
+    "file size",
+    "file mtime",
+    "file stat",
+    "ispath",
+    "filesize",
+    " -nt ",
+    " -ot ",
 ];
 /// Directories of packages: what is in them is not code of the project.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".venv", "venv"];
@@ -127,6 +141,15 @@ const EXCLUSIVE: &[&str] = &[
 /// Whether a source, in this language or that of its name, may test for a file and continue with it.
 #[must_use]
 pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let is_perl = matches!(extension, "pl" | "pm" | "t")
+        || parsed(extension).is_none() && matches!(language, Some(LanguageKind::Perl));
+    let is_parsed = parsed(extension).or(language).is_some_and(|language| language != LanguageKind::Lua);
+    if is_perl && has_perl_test(source)
+        || !is_parsed && UNPARSED.iter().any(|test| memmem::find(source, test.as_bytes()).is_some())
+    {
+        return true;
+    }
     let mentions = mentions(source);
     if mentions == 0 && !TAKEN.iter().any(|name| memmem::find(source, name.as_bytes()).is_some()) {
         return false;
@@ -138,16 +161,31 @@ pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) ->
     used.resumes || mentions > used.harmless
 }
 
-/// How a source uses files that it finds; unknown for a language that is not parsed.
-fn state_use(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> StateUse {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let by_name = match extension {
+/// The language of files with this ending, if it is parsed.
+fn parsed(extension: &str) -> Option<LanguageKind> {
+    match extension {
         "py" => Some(LanguageKind::Python),
         "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" | "tsx" | "jsx" => Some(LanguageKind::JavaScript),
         "sh" | "bash" => Some(LanguageKind::Shell),
         _ => None,
-    };
-    match by_name.or(language) {
+    }
+}
+
+/// Whether code of Perl has an operator that tests a file: `-e $f`, `!-f "x"`, `-M _`.
+fn has_perl_test(code: &[u8]) -> bool {
+    memchr::memchr_iter(b'-', code).any(|at| {
+        let before = at.checked_sub(1).and_then(|at| code.get(at));
+        let [letter, after, ..] = code.get(at + 1..).unwrap_or_default() else { return false };
+        b"edfszrwxMACl".contains(letter)
+            && before.is_none_or(|byte| byte.is_ascii_whitespace() || b"(!&|{;,=?:".contains(byte))
+            && (after.is_ascii_whitespace() || b"$(\"'_".contains(after))
+    })
+}
+
+/// How a source uses files that it finds; unknown for a language that is not parsed.
+fn state_use(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> StateUse {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match parsed(extension).or(language) {
         Some(LanguageKind::Python) => Python::newest().state_use(source),
         Some(LanguageKind::JavaScript | LanguageKind::TypeScript) => {
             JavaScript::for_extension(extension).state_use(source)
@@ -216,7 +254,10 @@ pub fn may_lock(text: &[u8]) -> bool {
         memmem::find_iter(text, command.as_bytes()).any(|at| {
             let rest = text.get(at..).unwrap_or_default();
             let line = rest.split(|byte| matches!(byte, b'\n' | b';')).next().unwrap_or_default();
-            let is_condition = at.checked_sub(3).and_then(|start| text.get(start..at)) == Some(b"if ");
+            let before = text.get(..at).unwrap_or_default();
+            let before = before.rsplit(|byte| matches!(byte, b'\n' | b';')).next().unwrap_or_default();
+            let mut words = before.split(|byte| !byte.is_ascii_alphanumeric());
+            let is_condition = words.any(|word| [&b"if"[..], b"unless", b"while", b"until"].contains(&word));
             (is_condition || has(line, "&&") || has(line, "||")) && !goes_on_anyway(line)
         })
     };

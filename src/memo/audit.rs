@@ -73,6 +73,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         ignored_reads: &declared.unread,
         exact_state: request.exact_state,
         printed: Printed::Something,
+        failed: finished.termination != Termination::Exited(0),
     };
     let verdict = observe::observe(&run, &trace, &watcher).map(|observed| {
         let observations = observed.observations.into_iter().map(|(observation, _)| observation);

@@ -3,6 +3,7 @@
 //! A product is either free, or must be exactly as it was when the run began. It is free if running the command again would
 //! replace the present file without using it.
 
+mod around;
 mod owners;
 
 use super::outputs::has_bytes;
@@ -13,8 +14,8 @@ use crate::hash::holds::{self, Present};
 use crate::hash::look;
 use crate::profiles::state::is_read_whole;
 use crate::record::{
-    Base, Evidence, FactKind, FactScope, FileState, MODE_BITS, Observation, OutputEntry, OutputKind,
-    OutputTree, Product, ProductClass, StoredPath, name_in, with_text,
+    Base, Evidence, FactKind, FactScope, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, Product,
+    ProductClass, StoredPath, with_text,
 };
 use crate::store::{Candidate, Facts, ResultIndex};
 use owners::{is_ours_to_set, may_write};
@@ -58,10 +59,12 @@ pub(super) fn compare(
     for product in candidate.commit.products.all() {
         let path = check.root.join(OsStr::from_bytes(&product.path));
         let now = fs::symlink_metadata(&path).ok();
-        // Where a mark says that the work is done, a file that is gone is not made again.
-        let is_blind = product.class == ProductClass::Blind && product.before == FileState::Absent;
+        // Where a mark says that the work is done, a file that is gone is not made again, unless it is tested for, too.
+        let is_guarded = matches!(product.class, ProductClass::Blind | ProductClass::Looked)
+            && product.before == FileState::Absent
+            && (!product.is_tested || product.keeps_content);
         if now.is_none()
-            && is_blind
+            && is_guarded
             && check.after(product).is_some_and(|after| !matches!(after, OutputKind::Removed))
             && let Some(guard) = check.guard(product, true)
         {
@@ -147,6 +150,10 @@ impl Check<'_> {
         }
         if product.in_place && now.is_file() && now.nlink() > 1 {
             // A write in place would change the file under its other names too.
+            return Free::No;
+        }
+        if now.is_file() && now.nlink() > 1 && now.nlink() > self.own_names(product) {
+            // The command would put another file there, and leave the other names what they are.
             return Free::No;
         }
         if product.attributes_set && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
@@ -319,27 +326,6 @@ impl Check<'_> {
             return Some(asked & !crate::exec::umask());
         }
         entry.kind.mode()
-    }
-
-    /// Something that the code tests for, that the run made beside this product, and that is there: the command may leave this product
-    /// as it is. `by_file`: directories are made where they are missing, and what is in them is made again.
-    fn guard(&self, product: &Product, by_file: bool) -> Option<&Product> {
-        let products = self.candidate.commit.products.all();
-        products.iter().find(|other| {
-            other.is_tested
-                && other.path != product.path
-                && fs::symlink_metadata(self.root.join(OsStr::from_bytes(&other.path)))
-                    .is_ok_and(|found| !(by_file && found.is_dir()))
-        })
-    }
-
-    /// Whether a directory has entries that are not products of the run.
-    fn has_others(&self, product: &Product, path: &Path) -> bool {
-        let tree = self.candidate.outputs.iter().flat_map(OutputTree::entries);
-        let left = tree.filter_map(|entry| name_in(&entry.path, &product.path));
-        let own: Vec<&[u8]> = self.candidate.commit.products.names_in(&product.path).chain(left).collect();
-        let Ok(mut entries) = fs::read_dir(path) else { return true };
-        entries.any(|entry| entry.map_or(true, |entry| !own.contains(&entry.file_name().as_bytes())))
     }
 
     /// Whether files of other runs are in a directory of which a later command reads every file.

@@ -51,6 +51,15 @@ pub fn asks_for_times(text: &[u8]) -> bool {
     ASKS.iter().any(|ask| memmem::find(&text, ask.as_bytes()).is_some())
 }
 
+/// Whether code of cmake shows times of files, or packs files with their times.
+#[must_use]
+pub fn shows_times(code: &[u8]) -> bool {
+    let code = code.to_ascii_lowercase();
+    [&b"file(timestamp"[..], b"archive_create", b"-e tar", b"tar c"]
+        .iter()
+        .any(|name| memmem::find(&code, name).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,6 +78,16 @@ pub const PERL_ASKS_TIMES: &[&str] = &[
     "mtime",
     "File::stat",
 ];
+/// The library of gawk that asks for all attributes of files.
+pub const AWK_ASKS_TIMES: &[&str] = &["filefuncs", "fts("];
+/// Calls of Tcl that ask for times, owners and modes.
+pub const TCL_ASKS_TIMES: &[&str] =
+    &["file mtime", "file atime", "file stat", "file lstat", "file attributes", "file owned"];
+/// How code of Java asks for times, owners and modes.
+pub const JAVA_ASKS_TIMES: &[&str] =
+    &["astModified", "readAttributes", "getAttribute", "PosixFile", "getOwner", "FileTime"];
+/// Operators and calls of Perl that ask for the size of an open file.
+pub const PERL_ASKS_SIZES: &[&str] = &["-s ", "-s(", "-s*", "-s_", "-z ", "-z(", "-z*", "-z_", "stat"];
 /// Operators of Perl for times, and for whether we own a file.
 pub const PERL_ASKS: &[&str] =
     &["stat", "-M", "-C", "-O \"", "-O '", "-O $", "-O(", "-o \"", "-o '", "-o $", "-o(", "-O _", "-o _"];
@@ -108,6 +118,20 @@ pub const TAKES_TIMES: &[&str] = &[
     "-ot ",
     "-M ",
     "-M$",
+];
+
+/// How code decides by which of two files is newer, also by a call that copies only what is.
+pub const NAMES_ORDER: &[&str] = &[
+    "mtime",
+    " -nt ",
+    " -ot ",
+    "newer",
+    "file.info",
+    "-M ",
+    "-M$",
+    "lastModified",
+    "update=1",
+    "update=True",
 ];
 
 /// Names in code that removes directories with all that is in them.

@@ -13,4 +13,5 @@ pub mod makefile;
 pub mod masks;
 pub mod randomness;
 pub mod state;
+pub mod updating;
 pub mod users;

@@ -111,6 +111,10 @@ pub struct Access {
     pub added_to: bool,
     /// A thread other than the one that first changed it had looked at it, or for it.
     pub looked_by_another: bool,
+    /// Before its first change, a program looked at it, or asked to create it, that may leave what it finds as it is.
+    pub may_be_left: bool,
+    /// Nothing was there, the run looked for it, and then asked to remove it.
+    pub tested_then_removed: bool,
     /// It was read, executed or looked at after its first change was to append to it.
     pub used_after_appending: bool,
     /// It was opened for appending by a program that is not an interpreter, and may have asked for its offset.
@@ -159,6 +163,8 @@ impl Access {
         self.reworked |= other.reworked;
         self.added_to |= other.added_to;
         self.looked_by_another |= other.looked_by_another;
+        self.tested_then_removed |= other.tested_then_removed;
+        self.may_be_left |= other.may_be_left;
         self.used_after_appending |= other.used_after_appending;
         self.appended_by_programs |= other.appended_by_programs;
         self.listed_around.merge(other.listed_around);

@@ -153,6 +153,8 @@ pub struct Nature {
     pub opens_what_it_removes: bool,
     /// It sets only modes that it takes from the files that it works on.
     pub copies_modes: bool,
+    /// It may leave what it finds at the place of its output as it is: its options say so, or nothing is known of its code.
+    pub may_leave_files: bool,
 }
 
 impl Nature {

@@ -58,6 +58,9 @@ impl Observer<'_> {
         let Some(there) = self.resolve(&named.path, false) else { return };
         match there.found {
             Found::Missing => {
+                if !directory {
+                    self.may_be_tested(&there.path);
+                }
                 self.missing(&there.path);
                 if !directory {
                     self.is_to_go(&there.path);
@@ -126,8 +129,8 @@ impl Observer<'_> {
         self.own_below(new.path);
     }
 
-    /// Nothing is at `path`. What is there the next time gets another name.
-    fn would_be_taken(&mut self, path: &[u8]) {
+    /// Nothing is at `path`. What is there the next time is read, or gets another name.
+    pub(super) fn would_be_taken(&mut self, path: &[u8]) {
         self.missing(path);
         if !self.is_ignored(path) && !self.is_own(path) {
             self.used(path, Prior::Consulted);

@@ -57,6 +57,7 @@ impl Images {
             is_linker: false,
             opens_what_it_removes: false,
             copies_modes: false,
+            may_leave_files: true,
         };
         if self.since.elapsed() > KNOWN_FOR {
             self.known.clear();

@@ -187,6 +187,7 @@ impl Observer<'_> {
             self.modes.created(&path, creating);
         }
         match there.found {
+            Found::Missing if !creates && reads => self.would_be_taken(&path),
             Found::Missing if !creates => self.missing(&path),
             Found::Missing if flags & libc::O_EXCL != 0 => self.change(&path, How::Made),
             Found::Missing if empties => self.change(&path, How::Truncated),

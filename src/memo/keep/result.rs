@@ -20,7 +20,7 @@ use crate::hash::occurrence::Printed;
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
     Commit, Coverage, Evidence, Observation, OutputTree, Product, ProductClass, Products, Replay, SourceFile,
-    StdinUse, StoredPath,
+    StdinUse, StoredPath, Termination,
 };
 use crate::store::Draft;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -79,6 +79,7 @@ impl Keeping<'_> {
                     ignored_reads: &self.declared.unread,
                     exact_state: self.request.exact_state,
                     printed: printed(finished, streams),
+                    failed: finished.termination != Termination::Exited(0),
                 };
                 observe::observe(&run, trace, watcher)?
             }

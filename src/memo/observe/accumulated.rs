@@ -3,13 +3,15 @@
 
 use super::Observer;
 use super::importer::Importer;
-use crate::exec::{Access, FirstChange};
+use super::times;
+use crate::exec::{Access, FirstChange, Prior};
 use crate::hash::resume;
 use crate::record::{FileState, Product, ProductClass};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Whether the run made it by a call that fails where something is.
 fn is_exclusive(access: Access) -> bool {
@@ -55,30 +57,52 @@ impl Observer<'_> {
         }
     }
 
-    /// Products that the code may have tested for before it made them: a mark that the work is done (`[ -e .done ] && exit`), or a
-    /// directory that is only filled where it is missing.
+    /// Products that the run may have tested for before it made them: a mark that the work is done (`[ -e .done ] && exit`), a
+    /// directory that is only filled where it is missing, a target of make.
     pub(super) fn tested(&self, products: &mut [Product], importer: &Importer) {
         let is_made = |product: &Product| {
-            product.class == ProductClass::Looked
+            matches!(product.class, ProductClass::Looked | ProductClass::Blind)
                 && product.before == FileState::Absent
                 && !product.is_tool_state
                 && !product.is_parent
         };
-        if !products.iter().any(is_made)
-            || !self.code_says(&|text| resume::mentions_tests(text) || resume::may_lock(text))
-        {
+        if !products.iter().any(is_made) {
             return;
         }
+        let paths: Vec<Vec<u8>> = products.iter().map(|product| product.path.clone()).collect();
+        let is_filled = |path: &[u8]| {
+            let is_below =
+                |other: &Vec<u8>| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
+            paths.iter().any(is_below)
+        };
+        let by_code = self.code_says(&|text| resume::mentions_tests(text) || resume::may_lock(text));
         let mut searched = 0_usize;
         for product in products.iter_mut().filter(|product| is_made(product)) {
-            let name = product.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
             let place = self.run.places.root.join(OsStr::from_bytes(&product.path));
-            let may_fail = is_exclusive(importer.access(&place));
+            let access = importer.access(&place);
+            let is_looked = product.class == ProductClass::Looked;
+            let around = access.listed_around;
+            let is_mark = !is_looked || product.keeps_content;
+            product.is_tested = is_mark && (around.shells || around.others)
+                || is_looked && self.compares_times && self.is_compared_with(&place, access)
+                || is_looked && access.may_be_left && !is_filled(&product.path);
+            if product.is_tested || !by_code || !is_looked {
+                continue;
+            }
+            let name = product.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let may_fail = is_exclusive(access);
             searched += 1;
             product.is_tested = searched > MOST_SEARCHED
                 || self
                     .code_says(&|text| resume::may_test(text, name) || (may_fail && resume::may_lock(text)));
         }
+    }
+
+    /// Whether make or ninja, or a shell, looked at `path` to know whether it is up to date.
+    fn is_compared_with(&self, path: &Path, access: Access) -> bool {
+        let is_known = |name: &OsStr| self.trace.accesses.contains_key(&path.with_file_name(name));
+        access.prior == Prior::Looked
+            && (!times::makes(self.trace) || self.makefiles().may_make(path, is_known))
     }
 
     /// Products that were two names of one file when the run began, and that it wrote in place: each shows what was written to the

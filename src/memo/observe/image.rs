@@ -4,12 +4,14 @@
 use super::asks::mentions;
 use super::session::MAKES;
 use crate::exec::{Enters, Image, Shows, Takes};
+use crate::hash::interpreters::is_one;
+use crate::hash::resume;
 use crate::profiles::attributes::{
     ANY_WORDS, ARCHIVES, COPY, DESCRIBE_PACKAGES, INSTALL, MANY_IN_ONE, PACK, PUT_INTO, RUN_OTHERS, SHELLS,
     WITHOUT_EXECUTING, is_of_system, named, shows_modes, shows_times,
 };
-use crate::profiles::cmake;
-use crate::profiles::code_names::{ASKS_MODES, ASKS_TIMES};
+use crate::profiles::code_names::{ASKS_MODES, ASKS_TIMES, JAVA_ASKS_TIMES};
+use crate::profiles::{cmake, updating};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,9 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
         || asks(ASKS_TIMES)
         || asks(&[".owner()", ".group()"])
     {
+        return Shows::Times;
+    }
+    if own == "java" && source_of_java(image).is_some_and(|source| asks_times(source, image.directory)) {
         return Shows::Times;
     }
     if named(&own, WITHOUT_EXECUTING) && image.name.is_empty() {
@@ -105,8 +110,10 @@ pub(super) fn compares_times(
     if is("cargo") && tool.is_some_and(|tool| named(tool, DESCRIBE_PACKAGES)) {
         return None;
     }
-    if is("java") && script.is_some_and(|script| script.as_bytes().ends_with(b".java")) {
-        return None;
+    if is("java")
+        && let Some(source) = source_of_java(image)
+    {
+        return any(asks_times(source, directory));
     }
     if SHELLS.iter().any(|shell| is(shell)) {
         let compares = |code: &[u8]| mentions(code, &["-nt", "-ot"]);
@@ -118,6 +125,17 @@ pub(super) fn compares_times(
         return any(by_script || rest.iter().any(|word| compares(word.as_bytes())));
     }
     any(true)
+}
+
+/// The source that Java compiles and runs: `java S.java`.
+fn source_of_java<'i>(image: &'i Image<'_>) -> Option<&'i Path> {
+    let source = image.words.iter().skip(1).find(|word| !word.as_bytes().starts_with(b"-"))?;
+    source.as_bytes().ends_with(b".java").then(|| Path::new(source))
+}
+
+/// Whether a source of Java asks for times, owners or modes of files. One that cannot be read may.
+fn asks_times(source: &Path, directory: &Path) -> bool {
+    std::fs::read(directory.join(source)).map_or(true, |text| mentions(&text, JAVA_ASKS_TIMES))
 }
 
 /// Whether the program is GNU make.
@@ -188,6 +206,29 @@ pub(super) fn takes(image: &Image<'_>) -> Takes {
     Takes::named(sources.iter().map(path))
 }
 
+/// Whether a program may leave what it finds at the place of its output as it is: its options say so, or it is compiled code of the
+/// project, which is not searched for tests.
+pub(super) fn may_leave_files(image: &Image<'_>, root: &Path) -> bool {
+    let base = |word: &OsStr| Path::new(word).file_name().unwrap_or_default().to_owned();
+    let by_options = (0..2).any(|place| {
+        let words = image.words.get(place..).unwrap_or_default();
+        words.first().is_some_and(|first| updating::may_leave_files(&base(first), words))
+    });
+    let name = image.program.file_name().unwrap_or_default();
+    let is_own = image.program.strip_prefix(root).is_ok_and(|relative| !resume::is_of_package(relative));
+    by_options || (is_own && !is_one(name)) || (name == "java" && runs_own_classes(image.words, root))
+}
+
+/// Whether the words of Java do not name classes that are elsewhere than below `root`.
+fn runs_own_classes(words: &[OsString], root: &Path) -> bool {
+    let is_option =
+        |word: &OsString| ["-cp", "-classpath", "--class-path", "-jar"].iter().any(|option| word == option);
+    let places = words.iter().zip(words.iter().skip(1)).filter(|(option, _)| is_option(option));
+    let mut parts = places.flat_map(|(_, places)| places.as_bytes().split(|byte| *byte == b':'));
+    let first = parts.next().map(|part| Path::new(OsStr::from_bytes(part)));
+    first.is_none_or(|first| first.is_relative() || first.starts_with(root))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +264,21 @@ mod tests {
             ("/usr/bin/cat", "cat x", Shows::Nothing),
         ] {
             assert_eq!(says(program, line, ""), expected, "{line}");
+        }
+        for (program, line, expected) in [
+            ("/p/prog", "./prog", true),
+            ("/p/node_modules/esbuild/bin/esbuild", "esbuild a.js", false),
+            ("/usr/bin/cc", "cc a.c", false),
+            ("/usr/bin/cp", "cp -u a b", true),
+            ("/bin/busybox", "busybox cp -u a b", true),
+            ("/usr/lib/jvm/bin/java", "java S.java", true),
+            ("/usr/lib/jvm/bin/java", "java -cp out:lib/x.jar Main", true),
+            ("/usr/lib/jvm/bin/java", "java -cp /usr/share/maven/boot.jar Main", false),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let (program, directory, name) = (Path::new(program), Path::new("/p"), OsStr::new(""));
+            let image = Image { program, words: &words, directory, name };
+            assert_eq!(may_leave_files(&image, Path::new("/p")), expected, "{line}");
         }
         assert_eq!(says("/bin/busybox", "sh -c x", "ls"), Shows::Times);
         assert_eq!(says("/bin/busybox", "sh -c x", "sh"), Shows::Nothing);

@@ -12,6 +12,7 @@ mod bytecode;
 mod changed;
 mod cmake;
 mod code;
+mod directories;
 mod image;
 mod importer;
 mod imports;
@@ -92,6 +93,8 @@ pub(super) struct Run<'a> {
     pub(super) exact_state: bool,
     /// What it printed.
     pub(super) printed: Printed,
+    /// Whether its status says that it failed.
+    pub(super) failed: bool,
 }
 
 /// Paths of which the trace has every single access: sources that count in normal form.

@@ -1,15 +1,12 @@
 //! Products of a watched run: how much each depends on what was at its path before (its class).
 
+use super::Observer;
 use super::asks::mentions;
 use super::changed::Changed;
 use super::importer::Importer;
-use super::scope::Region;
-use super::{Observer, present};
 use crate::exec::{Access, FirstChange, ModeGiven, Prior, Shows};
-use crate::hash::interpreters::interpreter;
 use crate::hash::resume;
-use crate::memo::reason::NotKept;
-use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
+use crate::record::{FileState, Observation, Product, ProductClass, name_in};
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -46,7 +43,12 @@ impl Observer<'_> {
         let is_tool_state = self.aside.describes_products(changed.path);
         let before = match (&changed.before.state, changed.before.evidence) {
             // A program that compares times may find the same content with a newer time.
-            (FileState::File { mode, .. }, Some(evidence)) if self.compares_times && !is_tool_state => {
+            (FileState::File { mode, .. }, Some(evidence))
+                if !is_tool_state
+                    && (self.compares_times
+                        || changed.access.may_be_left
+                        || changed.access.looked && self.names_order()) =>
+            {
                 FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
             }
             (state, _) => state.clone(),
@@ -61,7 +63,8 @@ impl Observer<'_> {
         let by_itself = class;
         // Whether it was there, and its time, may have decided that it is made.
         let is_asked_for = self.compares_times && access.looked || around.makes && !is_gone;
-        if class == ProductClass::Blind && is_asked_for {
+        let is_tested = access.tested_then_removed || access.may_be_left && !is_gone;
+        if class == ProductClass::Blind && (is_asked_for || is_tested) {
             class = ProductClass::Looked;
         }
         // A directory that was removed and made again, or moved into place, has no other entries.
@@ -77,7 +80,9 @@ impl Observer<'_> {
             || was_absent && (access.looked || access.prior != Prior::Nothing) && self.removes_trees();
         let others_count = is_directory && (access.listed_own || is_emptied || may_be_cleared());
         let looked = access.prior == Prior::Looked;
-        if class == ProductClass::Appended && (looked && self.names_sizes() || self.names("fstat")) {
+        if class == ProductClass::Appended
+            && (looked && self.names_sizes() || self.asks_for_sizes_of_open_files())
+        {
             class = ProductClass::Consulted;
         }
         let is_shown = access.mode_shown || access.times_shown || self.asked != Shows::Nothing;
@@ -114,13 +119,16 @@ impl Observer<'_> {
         // Of interpreters, `consulted_after_all` finds what their code lists.
         let is_named = looked || around.shells || around.makes || around.others;
         // A log of a tool, beside its other state, is added to in any case.
-        let may_ask_for_size = || is_named || access.appended_by_programs || self.names("tell");
+        let may_ask_for_size = || is_named || access.appended_by_programs || self.asks_for_positions();
         let emptiness_counts =
             must_be_there || is_anothers || is_appended && !is_tool_state && may_ask_for_size();
         let is_touched = class == ProductClass::Looked && access.first_change == FirstChange::InPlace;
         // A program that found its name may have read it: `find . -exec cat {} +; echo 1 > o`.
         let is_found = by_itself == ProductClass::Blind && (around.others || is_found_by_make) && !is_gone;
-        let keeps_content = is_touched || is_found;
+        // A program that may leave it looked at it, or for it.
+        let may_be_left = access.may_be_left && !is_gone && !is_directory && !is_tool_state;
+        let may_be_left = may_be_left && matches!(class, ProductClass::Blind | ProductClass::Looked);
+        let keeps_content = is_touched || is_found || may_be_left;
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);
@@ -172,89 +180,6 @@ impl Observer<'_> {
                     .get(above)
                     .is_some_and(|before| matches!(before.state, FileState::Directory { .. }))
         })
-    }
-
-    /// Whether `path` is a directory that existed and that the run tried to create. It is a product: if it is missing, the command
-    /// creates it.
-    ///
-    /// # Errors
-    /// The path cannot be inspected.
-    pub(super) fn is_made_again(&mut self, path: &Path, access: Access) -> Result<bool, NotKept> {
-        if !access.asked_to_make || access.changed || self.run.exact_state {
-            return Ok(false);
-        }
-        let Some(relative) = self.scope.relative(path).map(<[u8]>::to_vec) else { return Ok(false) };
-        let Some(now) = present(path)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR) else {
-            return Ok(false);
-        };
-        if self.scope.region(path) != Region::Inside {
-            return Ok(false);
-        }
-        self.observed.outputs.insert(relative.clone());
-        let before = FileState::Directory { mode: now.mode & 0o7777 };
-        let class = ProductClass::Looked;
-        self.observed.products.push(Product { in_place: true, ..Product::new(relative, class, before) });
-        Ok(true)
-    }
-
-    /// Whether `path` is a directory that existed and that the command would create if it were missing, although this run did not try
-    /// to: a parent of a directory that it tried to create, or one that code of the project creates if a test finds it missing. Only
-    /// directories in which the run left a product.
-    ///
-    /// # Errors
-    /// The path cannot be inspected.
-    pub(super) fn is_made_where_missing(&mut self, path: &Path, access: Access) -> Result<bool, NotKept> {
-        let is_looked_at = access.looked && !access.changed && !access.asked_to_make && !self.run.exact_state;
-        let relative = self.scope.relative(path).map(<[u8]>::to_vec);
-        let Some(relative) = relative.filter(|relative| is_looked_at && !relative.is_empty()) else {
-            return Ok(false);
-        };
-        let is_below =
-            |path: &[u8]| path.strip_prefix(relative.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));
-        if !self.observed.products.iter().any(|product| is_below(&product.path)) {
-            return Ok(false);
-        }
-        let is_interpreter =
-            |program: &PathBuf| program.file_name().is_some_and(|name| interpreter(name).is_some());
-        let of_interpreters = self.trace.programs.iter().all(is_interpreter);
-        let mut below = self.trace.accesses.range(path.to_path_buf()..);
-        let asks = below
-            .by_ref()
-            .take_while(|(below, _)| below.starts_with(path))
-            // A program other than an interpreter may create a directory because its parent exists: `cp -r tree copy`.
-            .any(|(_, access)| access.asked_to_make && (!access.changed || of_interpreters));
-        let Some(now) = present(path)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR) else {
-            return Ok(false);
-        };
-        if self.scope.region(path) != Region::Inside || !(asks || self.makes_directories()) {
-            return Ok(false);
-        }
-        let mode_of = |now: Evidence| now.mode & 0o7777;
-        self.parent_directory(relative.clone(), mode_of(now));
-        // Its parents are created, too.
-        for (number, _) in relative.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            let Some(above) = relative.get(..number).map(<[u8]>::to_vec) else { continue };
-            let is_known = self.observed.products.iter().any(|product| product.path == above);
-            let place = self.run.places.root.join(OsStr::from_bytes(&above));
-            let found = present(&place)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR);
-            if let Some(found) = found.filter(|_| !is_known) {
-                self.parent_directory(above, mode_of(found));
-            }
-        }
-        Ok(true)
-    }
-
-    fn parent_directory(&mut self, path: Vec<u8>, mode: u32) {
-        self.observed.outputs.insert(path.clone());
-        let product = Product::new(path, ProductClass::Looked, FileState::Directory { mode });
-        self.observed.products.push(Product { in_place: true, is_parent: true, ..product });
-    }
-
-    /// Whether code of the project creates a directory if a test finds it missing.
-    fn makes_directories(&self) -> bool {
-        let language = self.run.captured.command.entry.language;
-        let mut sources = self.run.captured.sources.iter();
-        sources.any(|source| resume::makes_directories(Some(language), &source.absolute, &source.bytes))
     }
 
     /// Raises the class of products to [`ProductClass::Consulted`] when the whole run is known: those that a listing will find, and, if code

@@ -8,8 +8,8 @@ use crate::hash::entry::What;
 use crate::hash::environment::composed;
 use crate::hash::resume;
 use crate::profiles::code_names::{
-    ASKS_MODES, NAMES_DIRECTORY, NAMES_HOME, NAMES_ITSELF, PERL_ASKS_TIMES, REMOVES_TREES, TAKES_LAST_NAME,
-    TAKES_TIMES,
+    ASKS_MODES, AWK_ASKS_TIMES, NAMES_DIRECTORY, NAMES_HOME, NAMES_ITSELF, NAMES_ORDER, PERL_ASKS_SIZES,
+    PERL_ASKS_TIMES, REMOVES_TREES, TAKES_LAST_NAME, TAKES_TIMES, TCL_ASKS_TIMES,
 };
 use memchr::memmem;
 use std::cell::OnceCell;
@@ -24,6 +24,7 @@ pub(super) struct ProjectCode {
     files: Vec<Code>,
     removes_trees: OnceCell<bool>,
     names_home: OnceCell<bool>,
+    names_order: OnceCell<bool>,
 }
 
 /// A file of the project's code.
@@ -58,6 +59,10 @@ impl Observer<'_> {
             let language = language.filter(|language| language.is_run_by(&names));
             let is =
                 |program: &[u8]| language.is_some_and(|known| known.is_run_by(&BTreeSet::from([program])));
+            let says = |names: &[&str]| text.is_none_or(|text| mentions(text, names));
+            if is(b"awk") && says(AWK_ASKS_TIMES) || is(b"tclsh") && says(TCL_ASKS_TIMES) {
+                return Shows::Times;
+            }
             // What a shell or awk starts is judged by its own words.
             if language.is_none() || is(b"sh") || is(b"awk") {
                 return Shows::Nothing;
@@ -70,7 +75,8 @@ impl Observer<'_> {
             let shows = is_in_perl || mentions(text, ASKS_MODES) || takes_whole(text);
             if shows { Shows::Modes } else { Shows::Nothing }
         });
-        asked.max().unwrap_or_default()
+        let by_cmake = if self.cmake_shows_times() { Shows::Times } else { Shows::Nothing };
+        asked.max().unwrap_or_default().max(by_cmake)
     }
 
     /// Whether the run read code of the project other than the script of the call.
@@ -102,6 +108,7 @@ impl Observer<'_> {
             files: self.code_that_was_read(),
             removes_trees: OnceCell::new(),
             names_home: OnceCell::new(),
+            names_order: OnceCell::new(),
         })
     }
 
@@ -132,6 +139,12 @@ impl Observer<'_> {
             || self.code_read().any(|code| code.text.as_deref().is_none_or(takes))
     }
 
+    /// Whether code of the project compares times of files by name, in any language.
+    pub(super) fn names_order(&self) -> bool {
+        let says = || self.code_says(&|text| mentions(text, NAMES_ORDER));
+        *self.project_code().names_order.get_or_init(says)
+    }
+
     /// Whether code of the project removes directories with all that is in them.
     pub(super) fn removes_trees(&self) -> bool {
         let says = || self.code_says(&|text| mentions(text, REMOVES_TREES));
@@ -148,6 +161,17 @@ impl Observer<'_> {
     /// after it.
     pub(super) fn takes_root_name(&self) -> bool {
         self.code_says(&takes_last_name)
+    }
+
+    /// Whether code of the project asks where it is in an open file, and so whether that is empty.
+    pub(super) fn asks_for_positions(&self) -> bool {
+        self.code_says(&|text| mentions(text, &["tell", "seek"]))
+    }
+
+    /// Whether code of the project asks how large an open file is.
+    pub(super) fn asks_for_sizes_of_open_files(&self) -> bool {
+        let runs_perl = || programs::names(self.trace).iter().any(|name| name == "perl");
+        self.names("fstat") || self.code_says(&|text| mentions(text, PERL_ASKS_SIZES)) && runs_perl()
     }
 
     /// Whether code of the project asks for sizes of files.

@@ -39,9 +39,13 @@ const MOST_RULES: u64 = 16 << 20;
 
 /// Whether the run compares times of files: by make, or by a shell operator in its own code.
 pub(super) fn compares(run: &Run<'_>, trace: &Trace) -> bool {
-    let names = trace.programs.iter().filter_map(|program| program.file_name()?.to_str());
-    let makes = names.into_iter().any(|name| MAKES.contains(&name) || name == "ninja");
-    makes || says_order(run)
+    makes(trace) || says_order(run)
+}
+
+/// Whether make or ninja runs.
+pub(super) fn makes(trace: &Trace) -> bool {
+    let mut names = trace.programs.iter().filter_map(|program| program.file_name()?.to_str());
+    names.any(|name| MAKES.contains(&name) || name == "ninja")
 }
 
 /// Whether the function's own code compares times by a shell operator.

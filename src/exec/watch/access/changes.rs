@@ -44,7 +44,7 @@ impl Observer<'_> {
         if self.is_ignored(path) {
             return;
         }
-        let Nature { keeps, is_interpreter, .. } = self.caller();
+        let Nature { keeps, is_interpreter, may_leave_files, .. } = self.caller();
         let strangers = !keeps;
         let around = self.listed_around(path);
         if how == How::Replaced && self.led_somewhere(path) {
@@ -68,6 +68,7 @@ impl Observer<'_> {
         }
         if access.first_change == FirstChange::None {
             access.first_change = first;
+            access.may_be_left |= may_leave_files && first == FirstChange::Created;
             access.listed_around = around;
             access.looked_by_another = looked_by.is_some_and(|looker| looker != caller);
         } else {
@@ -130,6 +131,18 @@ impl Observer<'_> {
             access.prior = Prior::Nothing;
             access.first_change = FirstChange::Removed;
             access.listed_around = around;
+        }
+    }
+
+    /// Nothing is at `path`, which the run asks to remove. Notes whether it was tested for before: by another process, or by code that
+    /// now removes it. (`rm -f` looks for itself.)
+    pub(in crate::exec::watch) fn may_be_tested(&mut self, path: &[u8]) {
+        let is_code = self.caller().reads_code || self.caller().may_leave_files;
+        let caller = self.called_by();
+        if let Some(Entry { access, looked_by, looked_by_several, .. }) = self.entries.get_mut(path) {
+            access.tested_then_removed |= access.first_change == FirstChange::None
+                && access.prior == Prior::Looked
+                && (is_code || *looked_by_several || *looked_by != Some(caller));
         }
     }
 

@@ -86,9 +86,12 @@ impl Observer<'_> {
     /// `path` was used in this way. Uses before its first change are remembered.
     pub(in crate::exec::watch) fn used(&mut self, path: &[u8], how: Prior) {
         let caller = self.called_by();
+        let leaves = self.caller().may_leave_files;
         let entry = self.entries.get_mut(path);
         if let Some(entry) = entry.filter(|entry| entry.access.first_change == FirstChange::None) {
             entry.access.prior = entry.access.prior.max(how);
+            entry.access.may_be_left |= leaves;
+            entry.looked_by_several |= entry.looked_by.is_some_and(|looker| looker != caller);
             entry.looked_by = Some(caller);
         }
     }

@@ -53,6 +53,8 @@ struct Entry {
     crossed: bool,
     /// The thread that looked at it last, or for it.
     looked_by: Option<libc::pid_t>,
+    /// Several threads have looked at it before the first change.
+    looked_by_several: bool,
     /// Nothing was found there, below a directory that the run had made where nothing was.
     below_new: bool,
 }

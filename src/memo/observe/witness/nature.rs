@@ -50,6 +50,7 @@ impl Watcher<'_> {
             is_linker: setting::is_linker(image),
             opens_what_it_removes: opens_what_it_removes(image.program),
             copies_modes: setting::copies_modes(image),
+            may_leave_files: image::may_leave_files(image, self.root),
             enters: image::enters(image),
             takes: image::takes(image),
         }
