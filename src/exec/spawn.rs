@@ -60,6 +60,8 @@ pub(super) enum Given {
 #[derive(Debug)]
 pub(super) struct Plan {
     program: CString,
+    /// The program as the first word names it from the working directory of the child: `./a`. A script gets this name.
+    named: Option<CString>,
     words: Vec<CString>,
     environment: Vec<CString>,
     /// Standard descriptors, until the child has them. A write end that stayed open here would hide the end of the stream.
@@ -88,6 +90,7 @@ impl Plan {
         let environment = environment.iter().map(|(name, value)| variable(name, value));
         Ok(Self {
             program: c_string(program.as_os_str().as_bytes())?,
+            named: None,
             words,
             environment: environment.collect::<Result<_>>()?,
             given: Mutex::new(Some(given)),
@@ -108,14 +111,20 @@ impl Plan {
     /// # Errors
     /// When it cannot be opened.
     pub(super) fn in_directory(self, directory: &Path) -> Result<Self> {
+        let is_program = |word: &&CString| {
+            let word = word.as_bytes();
+            word.contains(&b'/') && directory.join(OsStr::from_bytes(word)) == self.program()
+        };
+        let named = self.words.first().filter(is_program).cloned();
+        let plan = Self { named, ..self };
         if is_ours(directory) {
-            return Ok(self);
+            return Ok(plan);
         }
         let failed = |source: io::Error| Error::io("go to", directory, source);
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | LOOK_ONLY;
         let opened = openat(CWD, directory, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
         let opened = above_standard(opened).map_err(failed)?;
-        Ok(Self { directory: Some(opened), ..self })
+        Ok(Self { directory: Some(opened), ..plan })
     }
 
     /// The leader of the child's session, once it has begun.
@@ -175,7 +184,7 @@ impl Plan {
             }
         };
         Parts {
-            program: &self.program,
+            program: self.named.as_ref().unwrap_or(&self.program),
             words: &self.words,
             environment: &self.environment,
             descriptors: given.as_ref().map(|given| given.each_ref().map(number)),

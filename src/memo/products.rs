@@ -82,7 +82,9 @@ pub(super) fn compare(
             makes_missing |= now.is_none() && matches!(product.before, FileState::Directory { .. });
             continue;
         }
-        let is_as_before = !is_anothers && holds::is_in_state(&path, &product.before);
+        // Where a mark says that the command has nothing to do, it does not begin with what was there before.
+        let is_at_beginning = || product.is_tool_state || !check.is_finished(product);
+        let is_as_before = !is_anothers && holds::is_in_state(&path, &product.before) && is_at_beginning();
         let is_exact = product.class == ProductClass::Consulted;
         let is_left = || check.is_as_left(product, &path, now.as_ref());
         at_end &= is_exact && !is_anothers && !check.is_mixed(product, &path, now.as_ref()) && is_left();
@@ -186,7 +188,10 @@ impl Check<'_> {
         if product.class == ProductClass::Blind && takes_place {
             return Free::Yes;
         }
-        if (is_file || now.is_symlink()) && self.is_left_by_others(product, path) {
+        if (is_file || now.is_symlink())
+            && self.is_left_by_others(product, path)
+            && !self.is_finished(product)
+        {
             return Free::Yes;
         }
         let is_overwritten = takes_place && self.knows(FactScope::Key, FactKind::Overwrites, product);
@@ -194,6 +199,7 @@ impl Check<'_> {
             (is_file || now.is_symlink())
                 && self.knows(FactScope::Function, FactKind::Overwrites, product)
                 && self.is_left_by_function(product, path)
+                && !self.is_finished(product)
         };
         when(is_overwritten || is_of_function())
     }

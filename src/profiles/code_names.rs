@@ -152,8 +152,22 @@ pub const REMOVES_TREES: &[&str] = &[
 ];
 
 /// How code of many languages names a directory that may be the root.
-pub const NAMES_DIRECTORY: &[&str] =
-    &["getcwd", "cwd()", "PWD", "pwd", "__dirname", "CURDIR", "SOURCE_DIR", "meta.dirname", "toplevel"];
+pub const NAMES_DIRECTORY: &[&str] = &[
+    "getcwd",
+    "cwd()",
+    "PWD",
+    "pwd",
+    "__dirname",
+    "CURDIR",
+    "SOURCE_DIR",
+    "LIST_DIR",
+    "BINARY_DIR",
+    "meta.dirname",
+    "toplevel",
+    "path[0]",
+    "user.dir",
+    "toAbsolutePath",
+];
 /// How code takes the last name of a path.
 pub const TAKES_LAST_NAME: &[&str] = &[
     "basename",
@@ -161,6 +175,18 @@ pub const TAKES_LAST_NAME: &[&str] = &[
     "##*/",
     ".name",
     "path.parse",
+    ".parse(",
+    ".stem",
+    ".parts[",
+    "path.split(",
+    "[-1]",
+    "at(-1)",
+    "pop()",
+    "partition(",
+    "file tail",
+    "lastword",
+    "getFileName",
+    "=~",
     " NAME)",
     "split('/')",
     "split(\"/\")",

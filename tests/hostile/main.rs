@@ -53,6 +53,16 @@ fn programs() {
 }
 
 #[test]
+fn leaving() {
+    judge("leaving");
+}
+
+#[test]
+fn spellings() {
+    judge("spellings");
+}
+
+#[test]
 fn positions() {
     judge("positions");
 }

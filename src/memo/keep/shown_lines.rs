@@ -45,7 +45,13 @@ impl Keeping<'_> {
         let failed = finished.termination != Termination::Exited(0);
         // Any other line that a watched run prints of a source, it has read from the source first.
         let unwatched = finished.trace.is_err();
+        // A format among the arguments: `'%(lineno)d %(message)s'`.
+        let is_asked_for = self.request.words.iter().any(|word| {
+            let lines = [&b"lineno"[..], b"LINENO"];
+            lines.iter().any(|line| memchr::memmem::find(word.as_bytes(), line).is_some())
+        });
         let shown = failed
+            || is_asked_for
             || self.shows_lines(&streams.stderr)
             || (unwatched && self.shows_lines(&streams.stdout))
             || self.shows_numbers(streams, tree);

@@ -22,15 +22,13 @@ impl Observer<'_> {
             && self.contents.iter().any(|(path, _)| is_code(path) && asks(path))
     }
 
-    /// Whether cmake ran code that shows times of files, or packs them.
-    pub(super) fn cmake_shows_times(&self) -> bool {
+    /// Whether cmake ran code that is like that.
+    pub(super) fn cmake_says(&self, is_so: &dyn Fn(&[u8]) -> bool) -> bool {
         let is_cmake = |program: &PathBuf| program.file_name().is_some_and(|name| name == "cmake");
         let is_code = |path: &Path| cmake::is_code(path) && !cmake::is_own_module(path);
         let mut read = self.trace.accesses.iter().filter(|(_, access)| access.read && !access.changed);
         self.trace.programs.iter().any(is_cmake)
-            && read.any(|(path, _)| {
-                is_code(path) && fs::read(path).map_or(true, |text| cmake::shows_times(&text))
-            })
+            && read.any(|(path, _)| is_code(path) && fs::read(path).map_or(true, |text| is_so(&text)))
     }
 
     /// Whether nothing ran but cmake, make, compilers and shells, and for a cmake that is a package the Python that starts it.

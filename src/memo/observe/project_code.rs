@@ -7,6 +7,7 @@ use crate::exec::Shows;
 use crate::hash::entry::What;
 use crate::hash::environment::composed;
 use crate::hash::resume;
+use crate::profiles::cmake;
 use crate::profiles::code_names::{
     ASKS_MODES, AWK_ASKS_TIMES, NAMES_DIRECTORY, NAMES_HOME, NAMES_ITSELF, NAMES_ORDER, PERL_ASKS_SIZES,
     PERL_ASKS_TIMES, REMOVES_TREES, TAKES_LAST_NAME, TAKES_TIMES, TCL_ASKS_TIMES,
@@ -75,7 +76,7 @@ impl Observer<'_> {
             let shows = is_in_perl || mentions(text, ASKS_MODES) || takes_whole(text);
             if shows { Shows::Modes } else { Shows::Nothing }
         });
-        let by_cmake = if self.cmake_shows_times() { Shows::Times } else { Shows::Nothing };
+        let by_cmake = if self.cmake_says(&cmake::shows_times) { Shows::Times } else { Shows::Nothing };
         asked.max().unwrap_or_default().max(by_cmake)
     }
 
@@ -160,7 +161,7 @@ impl Observer<'_> {
     /// Whether code of the project takes the last name of a directory that may be the root: what it makes or reads may be named
     /// after it.
     pub(super) fn takes_root_name(&self) -> bool {
-        self.code_says(&takes_last_name)
+        self.code_says(&takes_last_name) || self.cmake_says(&takes_last_name)
     }
 
     /// Whether code of the project asks where it is in an open file, and so whether that is empty.
@@ -182,7 +183,7 @@ impl Observer<'_> {
 
 fn takes_last_name(text: &[u8]) -> bool {
     let of_parent = mentions(text, &[".parent.name", "].name"])
-        || mentions(text, &[".parent"]) && mentions(text, &[".name"])
+        || mentions(text, &[".parent"]) && mentions(text, &[".name", ".stem"])
         || mentions(text, &["basename"]) && mentions(text, &["dirname"]);
     (of_parent && mentions(text, NAMES_ITSELF))
         || (mentions(text, NAMES_DIRECTORY)

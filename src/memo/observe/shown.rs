@@ -9,10 +9,13 @@ use crate::exec::{Access, Shows};
 use crate::hash::entry::What;
 use crate::hash::interpreters;
 use crate::memo::reason::NotKept;
-use crate::profiles::attributes::is_of_system;
+use crate::profiles::attributes::{is_of_system, named};
 use crate::record::{Evidence, Observation};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+/// Programs that look at each directory on the way to a file.
+const GO_THROUGH: &[&str] = &["rsync", "java", "cmake"];
 
 impl Observer<'_> {
     /// Observes the times of files that were looked at or opened, if a program may show them.
@@ -41,21 +44,21 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether `path` is a directory above the root that only rsync has looked at, which goes through each directory on the way to
-    /// its arguments.
+    /// Whether `path` is a directory above the root that only such programs have looked at as go through each directory on the way to a
+    /// file.
     fn is_passed(&self, path: &Path) -> bool {
         let root = self.run.places.root.as_path();
         let is_above = root.starts_with(path) && path != root;
         let names = || self.trace.programs.iter().filter_map(|program| program.file_name());
         is_above
-            && names().any(|name| name == "rsync")
-            && names().all(|name| name == "rsync" || interpreters::is_shell(name))
+            && names().any(|name| named(name, GO_THROUGH))
+            && names().all(|name| named(name, GO_THROUGH) || interpreters::is_shell(name))
             && !self.run.words.iter().any(|word| Path::new(word) == path)
             && !says(self.run, "..")
     }
 
     /// Whether the function's own code may ask for the times, the owner, the links or the size of `path`. (An interpreter looks
-    /// at the directories above the root for other reasons.)
+    /// at the directories above the root, and at those for temporary files, for other reasons.)
     fn function_asks(&self, path: &Path) -> bool {
         let Run { captured, places, directory, words, .. } = self.run;
         // A module outside of the function is searched in the directory of the call, which does not show what the code asks for.
@@ -64,6 +67,7 @@ impl Observer<'_> {
         let is_sought = is_module && path == *directory && !self.is_word(path) && !goes_up();
         self.asked == Shows::Times
             && !is_sought
+            && !self.watcher.tables.is_temporary(path)
             && !(places.root.starts_with(path) && path != places.root.as_path())
     }
 

@@ -3,9 +3,9 @@
 use super::Check;
 use crate::record::{OutputEntry, OutputTree, Product, name_in};
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Check<'_> {
     /// How many names of the file that it left there the run made.
@@ -16,19 +16,31 @@ impl Check<'_> {
         entries().filter(|entry| Some(first(entry)) == own).count() as u64
     }
 
-    /// Something that the code tests for, that the run made beside this product, and that is there: the command may leave this product
-    /// as it is. `is_gone`: directories are made where they are missing, and what is in them is made again.
-    pub(super) fn guard(&self, product: &Product, is_gone: bool) -> Option<&Product> {
-        let products = self.candidate.commit.products.all();
-        let is_above = |other: &Product| {
-            product.path.strip_prefix(other.path.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
-        };
-        products.iter().find(|other| {
-            other.is_tested
-                && other.path != product.path
-                && fs::symlink_metadata(self.root.join(OsStr::from_bytes(&other.path)))
-                    .is_ok_and(|found| !(is_gone && found.is_dir() && is_above(other)))
+    /// What the code tests for, that the run made beside this product, and that is there.
+    fn marks<'c>(&'c self, product: &'c Product) -> impl Iterator<Item = (&'c Product, Metadata)> {
+        let tested = self.candidate.commit.products.all().iter().filter(|other| other.is_tested);
+        let others = tested.filter(|other| other.path != product.path);
+        others.filter_map(|other| Some((other, fs::symlink_metadata(self.place(other)).ok()?)))
+    }
+
+    /// A mark beside this product, so that the command may leave it as it is. `is_gone`: directories are made where they are missing, and
+    /// what is in them is made again.
+    pub(super) fn guard<'c>(&'c self, product: &'c Product, is_gone: bool) -> Option<&'c Product> {
+        let mut marks = self.marks(product);
+        let found = marks.find(|(mark, found)| !(is_gone && found.is_dir() && is_above(mark, product)));
+        found.map(|(mark, _)| mark)
+    }
+
+    /// Whether a mark beside this product says that the command has nothing to do: it is as this run left it.
+    pub(super) fn is_finished(&self, product: &Product) -> bool {
+        self.marks(product).any(|(mark, found)| {
+            !(found.is_dir() && is_above(mark, product))
+                && self.is_as_left(mark, &self.place(mark), Some(&found))
         })
+    }
+
+    fn place(&self, product: &Product) -> PathBuf {
+        self.root.join(OsStr::from_bytes(&product.path))
     }
 
     /// Whether a directory has entries that are not products of the run.
@@ -39,4 +51,9 @@ impl Check<'_> {
         let Ok(mut entries) = fs::read_dir(path) else { return true };
         entries.any(|entry| entry.map_or(true, |entry| !own.contains(&entry.file_name().as_bytes())))
     }
+}
+
+/// Whether `product` is in the directory `other`.
+fn is_above(other: &Product, product: &Product) -> bool {
+    product.path.strip_prefix(other.path.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
 }

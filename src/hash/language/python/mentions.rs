@@ -16,6 +16,8 @@ pub(super) fn of(module: &ast::ModModule) -> Parsed {
     let mut mentions = Mentions::default();
     mentions.visit_body(&module.body);
     let mut parsed = mentions.parsed;
+    // What is logged has attributes for the line.
+    parsed.exact |= mentions.logs && mentions.takes_attributes;
     parsed.variables = mentions.variables.into_iter().collect();
     parsed
 }
@@ -24,6 +26,10 @@ pub(super) fn of(module: &ast::ModModule) -> Parsed {
 pub(super) struct Mentions {
     pub(super) parsed: Parsed,
     pub(super) variables: BTreeSet<Vec<u8>>,
+    /// It imports `logging`.
+    logs: bool,
+    /// It takes all attributes of an object.
+    takes_attributes: bool,
 }
 
 impl<'a> Visitor<'a> for Mentions {
@@ -33,6 +39,10 @@ impl<'a> Visitor<'a> for Mentions {
             Stmt::Expr(text) if text.value.is_string_literal_expr() => return,
             Stmt::Import(import) => self.import(&import.names),
             Stmt::ImportFrom(import) => self.import_from(import),
+            // A metaclass receives the docstring of each class.
+            Stmt::ClassDef(class) if class.bases().iter().any(is_metaclass) => {
+                self.parsed.reads_docstrings = true;
+            }
             Stmt::AugAssign(assignment) if environment::touches(&assignment.target) => {
                 // `os.environ["X"] += …` reads what it writes.
                 environment::read_target(self, &assignment.target);
@@ -139,6 +149,7 @@ const LONGEST_WORD: usize = 20;
 
 impl Mentions {
     fn word(&mut self, word: &str) {
+        self.takes_attributes |= words::takes_attributes(word);
         let parsed = &mut self.parsed;
         match word {
             _ if words::is_of_sources(word) => parsed.exact = true,
@@ -203,6 +214,7 @@ impl Mentions {
     }
 
     fn module_words(&mut self, module: &str) {
+        self.logs |= module == "logging" || module.starts_with("logging.");
         let parts = module.split('.').filter(|word| *word != "builtins");
         for word in parts {
             self.word(word);
@@ -221,6 +233,16 @@ impl Mentions {
                         Expr::StringLiteral(_) | Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_)
                     );
                 }
+            }
+            // What they read may contain `%(lineno)d`.
+            "fileConfig" => self.parsed.exact = true,
+            "dictConfig" | "basicConfig" | "Formatter" => {
+                let named = call.arguments.keywords.iter().filter(|keyword| {
+                    keyword.arg.as_ref().is_some_and(|name| ["format", "fmt"].contains(&name.as_str()))
+                });
+                let mut formats =
+                    call.arguments.args.first().into_iter().chain(named.map(|keyword| &keyword.value));
+                self.parsed.exact |= formats.any(is_computed);
             }
             "import_module" | "__import__" => self.import_by_call(call),
             "insert" | "append" | "extend" | "remove" | "clear" | "pop" => {
@@ -250,6 +272,20 @@ impl Mentions {
         });
         // The package of a relative name, or of a list of names, may be passed in any form.
         self.parsed.computed_imports |= level > 0 || call.arguments.args.len() > 1;
+    }
+}
+
+/// Whether a class with this base is a metaclass.
+fn is_metaclass(base: &Expr) -> bool {
+    last_name(base).is_some_and(|name| ["type", "ABCMeta", "EnumMeta", "EnumType"].contains(&name))
+}
+
+/// Whether the value of an expression comes from elsewhere than literals and names of this module.
+fn is_computed(expression: &Expr) -> bool {
+    match expression {
+        Expr::StringLiteral(_) | Expr::FString(_) | Expr::Name(_) | Expr::NoneLiteral(_) => false,
+        Expr::BinOp(operation) => is_computed(&operation.left) || is_computed(&operation.right),
+        _ => true,
     }
 }
 

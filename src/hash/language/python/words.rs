@@ -29,6 +29,12 @@ const OF_SOURCES: &[&str] = &[
     "walk_tb",
     "TracebackException",
     "CodeType",
+    // They see, or pass on, what is logged with all of its attributes.
+    "QueueHandler",
+    "SocketHandler",
+    "DatagramHandler",
+    "makeLogRecord",
+    "setLogRecordFactory",
 ];
 
 /// Names that change or observe module loading: such code sees sources.
@@ -71,6 +77,7 @@ const OF_DOCSTRINGS: &[&str] = &[
     "getattr",
     "attrgetter",
     "methodcaller",
+    "__prepare__",
 ];
 
 /// Names that give access to code objects.
@@ -153,6 +160,11 @@ pub(super) fn is_of_sources(word: &str) -> bool {
     [OF_SOURCES, OF_LOADING, CODE].iter().any(|words| words.contains(&word))
         || word.contains("lineno")
         || word.starts_with("builtins.")
+}
+
+/// Whether a program that uses the word may take all attributes of an object.
+pub(super) fn takes_attributes(word: &str) -> bool {
+    ["vars", "__dict__", "getattr", "pickle", "jsonpickle"].contains(&word)
 }
 
 /// Whether a program that uses the word may access its docstrings.

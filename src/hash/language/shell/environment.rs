@@ -2,6 +2,7 @@
 //! them.
 
 use super::super::Parsed;
+use super::composed::composes;
 use super::{Script, arguments};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -41,6 +42,7 @@ pub(super) fn asked(script: &Script<'_>, parsed: &mut Parsed) {
             _ => {}
         }
     }
+    parsed.whole_environment |= composes(script.source);
     parsed.variables = names.into_iter().collect();
 }
 

@@ -3,6 +3,7 @@
 //! The tree is used only to find comments and names. Where the tree is uncertain, the script stays as it is.
 
 mod comments;
+mod composed;
 mod environment;
 mod files;
 mod own_file;

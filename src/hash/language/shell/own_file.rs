@@ -13,6 +13,8 @@ pub(super) fn may_be_read(script: &Script<'_>) -> bool {
         },
         "command" => match script.command_name(node) {
             b"caller" | b"functions" => true,
+            // All names of variables, LINENO among them.
+            b"compgen" => has_flag(script, node, b'v', b"variable"),
             b"set" => has_flag(script, node, b'v', b"verbose"),
             _ => false,
         },
@@ -20,12 +22,29 @@ pub(super) fn may_be_read(script: &Script<'_>) -> bool {
         "declaration_command" => {
             script.text(node).starts_with(b"typeset") && has_flag(script, node, b'f', b"")
         }
+        // A prompt for traces that is read from somewhere.
+        "variable_assignment" => {
+            let text = script.text(node);
+            text.starts_with(b"PS4=") && text.contains(&b'$')
+        }
+        // `${!LIN*}`
+        "expansion" => is_prefix_of_names(script.text(node)),
         // `[[ -v LINENO ]]`, `eval 'echo $LINENO'`: as a name inside any word.
         "word" | "string_content" | "raw_string" => {
             script.text(node).windows(6).any(|word| word == b"LINENO")
                 || script.text(node).windows(11).any(|word| word == b"BASH_SOURCE")
         }
         _ => false,
+    })
+}
+
+/// Whether an expansion gives the names of variables that begin in the same way as `LINENO` or `BASH_LINENO`.
+fn is_prefix_of_names(expansion: &[u8]) -> bool {
+    let prefix = expansion
+        .strip_prefix(b"${!")
+        .and_then(|rest| rest.strip_suffix(b"*}").or_else(|| rest.strip_suffix(b"@}")));
+    prefix.is_some_and(|prefix| {
+        [&b"LINENO"[..], b"BASH_LINENO", b"BASH_SOURCE"].iter().any(|name| name.starts_with(prefix))
     })
 }
 
