@@ -46,8 +46,9 @@ impl Observer<'_> {
             (FileState::File { mode, .. }, Some(evidence))
                 if !is_tool_state
                     && (self.compares_times
-                        || changed.access.may_be_left
-                        || changed.access.looked && self.names_order()) =>
+                        || matches!(class, ProductClass::Blind | ProductClass::Looked)
+                            && (changed.access.may_be_left
+                                || changed.access.looked && self.names_order())) =>
             {
                 FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
             }
@@ -205,7 +206,10 @@ impl Observer<'_> {
         }
         // An existing directory that the run tried to create is created in any case.
         let is_looked = |product: &Product| {
+            // Code that cannot be read may leave what is there; that is known of this product.
+            let may_be_left = product.removed_first && product.keeps_content;
             matches!(product.class, ProductClass::Looked | ProductClass::Mode)
+                && !may_be_left
                 && !(product.in_place && matches!(product.before, FileState::Directory { .. }))
         };
         if products.iter().any(is_looked) && self.may_resume() {
