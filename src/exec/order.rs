@@ -8,7 +8,7 @@ use crate::record::Stream;
 use nix::sys::stat::fstat;
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -182,6 +182,28 @@ pub(super) const fn index(stream: Stream) -> usize {
 pub(super) fn identity(file: BorrowedFd<'_>) -> Option<Identity> {
     #[expect(clippy::useless_conversion, reason = "the types are not the same on every system")]
     fstat(file).ok().map(|there| (there.st_dev.into(), there.st_ino.into()))
+}
+
+/// Whether descriptor `theirs` of thread `tid` is the same open file as our `ours`. `None` if it cannot be known.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "kcmp is not wrapped")]
+pub(super) fn is_same_open_file(tid: libc::pid_t, theirs: RawFd, ours: RawFd) -> Option<bool> {
+    const KCMP_FILE: libc::c_int = 0;
+    let own = std::process::id();
+    // SAFETY: kcmp takes numbers only.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, own, tid, KCMP_FILE, ours, theirs) };
+    match answer {
+        0 => Some(true),
+        1.. => Some(false),
+        _ if io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) => Some(false),
+        _ => None,
+    }
+}
+
+/// Other systems do not say.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_same_open_file(_: libc::pid_t, _: RawFd, _: RawFd) -> Option<bool> {
+    None
 }
 
 /// Whether a write that was continued has finished, or does not happen.

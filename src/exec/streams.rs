@@ -1,7 +1,7 @@
 //! The child's stdout and stderr: the pipe that it gets for each, the sink that the pipe goes to, and the bytes that are left at the
 //! end.
 
-use super::order::{Identity, Order, Request, Writing, identity};
+use super::order::{Identity, Order, Request, Writing, identity, is_same_open_file};
 use super::sink::{Kind, Rest, Sink};
 use super::spawn::Given;
 use super::startup::{above_standard, initial};
@@ -11,6 +11,8 @@ use crate::buffer::Buffer;
 use crate::record::{Interleaving, Stream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::fstat;
+use rustix::fs::OFlags;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -162,7 +164,7 @@ impl<'a> Streams<'a> {
     /// Nothing is written to the file that is also `stdin` before the command has ended.
     pub(super) fn hold_back_if_read(&mut self, stdin: BorrowedFd<'_>) {
         for sink in self.sinks.iter_mut().filter(|sink| sink.kind == Kind::File) {
-            if one_target(sink.to, stdin) {
+            if one_file(sink.to, stdin) {
                 sink.hold_back();
             }
         }
@@ -261,12 +263,28 @@ fn broken(to: BorrowedFd<'_>) -> Option<Errno> {
     }
 }
 
-/// Whether both are one file, pipe or device that shows in which order something was written to it.
+/// Whether both are one file, pipe or device that shows in which order something was written to it. Two descriptors of one file
+/// are not, if each has its own place there (`> o 2> o`).
 pub fn one_target(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    one_file(one, other) && !has_own_place(one, other)
+}
+
+/// Whether both are one file, pipe or device other than `/dev/null`.
+fn one_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     static NULL: LazyLock<Option<Identity>> =
         LazyLock::new(|| std::fs::metadata("/dev/null").ok().map(|null| (null.dev(), null.ino())));
     let one = identity(one);
     one.is_some() && one == identity(other) && one != *NULL
+}
+
+/// Whether a regular file was opened twice, at least once not for appending.
+fn has_own_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let is_file = fstat(one).is_ok_and(|there| there.st_mode & libc::S_IFMT == libc::S_IFREG);
+    let appends = |file| rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::APPEND));
+    let own = std::process::id().cast_signed();
+    is_file
+        && !(appends(one) && appends(other))
+        && is_same_open_file(own, one.as_raw_fd(), other.as_raw_fd()) == Some(false)
 }
 
 /// How a stream ends whose user's side answered so.

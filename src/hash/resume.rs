@@ -3,6 +3,8 @@
 //!
 //! Code without a test for a file cannot resume. If it has tests, each must be known to be harmless.
 
+mod unparsed;
+
 use super::entry::LanguageKind;
 use super::language::{JavaScript, Python, Shell, StateUse};
 use memchr::memmem;
@@ -82,20 +84,6 @@ const CODE: &[&str] = &[
     "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "sh", "bash", "pl", "pm", "t", "rb", "R",
     "r", "lua", "php", "mk", "tcl", "exp", "awk", "gawk", "jl", "exs", "groovy",
 ];
-/// Text that tests for a file in languages that are not parsed: Tcl, awk, Lua, Julia.
-const UNPARSED: &[&str] = &[
-    "file exists",
-    "file isfile",
-    "file isdirectory",
-    "file readable",
-    "file size",
-    "file mtime",
-    "file stat",
-    "ispath",
-    "filesize",
-    " -nt ",
-    " -ot ",
-];
 /// Directories of packages: what is in them is not code of the project.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".venv", "venv"];
 /// Larger files are not parsed, and do not count as code: programs and bundles are recognized by mode or name.
@@ -142,12 +130,7 @@ const EXCLUSIVE: &[&str] = &[
 #[must_use]
 pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let is_perl = matches!(extension, "pl" | "pm" | "t")
-        || parsed(extension).is_none() && matches!(language, Some(LanguageKind::Perl));
-    let is_parsed = parsed(extension).or(language).is_some_and(|language| language != LanguageKind::Lua);
-    if is_perl && has_perl_test(source)
-        || !is_parsed && UNPARSED.iter().any(|test| memmem::find(source, test.as_bytes()).is_some())
-    {
+    if unparsed::may_test(parsed(extension).or(language), extension, source) {
         return true;
     }
     let mentions = mentions(source);
@@ -169,17 +152,6 @@ fn parsed(extension: &str) -> Option<LanguageKind> {
         "sh" | "bash" => Some(LanguageKind::Shell),
         _ => None,
     }
-}
-
-/// Whether code of Perl has an operator that tests a file: `-e $f`, `!-f "x"`, `-M _`.
-fn has_perl_test(code: &[u8]) -> bool {
-    memchr::memchr_iter(b'-', code).any(|at| {
-        let before = at.checked_sub(1).and_then(|at| code.get(at));
-        let [letter, after, ..] = code.get(at + 1..).unwrap_or_default() else { return false };
-        b"edfszrwxMACl".contains(letter)
-            && before.is_none_or(|byte| byte.is_ascii_whitespace() || b"(!&|{;,=?:".contains(byte))
-            && (after.is_ascii_whitespace() || b"$(\"'_".contains(after))
-    })
 }
 
 /// How a source uses files that it finds; unknown for a language that is not parsed.
@@ -352,6 +324,11 @@ mod tests {
                 "a.py",
                 "for d in ds:\n    try:\n        os.mkdir(d)\n    except FileExistsError:\n        pass\n",
             ),
+            (true, "a.pl", "open(F, '>o') if !-f 'o';"),
+            (false, "a.pl", "print $x-$e, -1; open(F, '>o');"),
+            (true, "a.tcl", "if {![file exists o]} {file copy in o}"),
+            (false, "a.tcl", "puts \"a file\""),
+            (true, "a.awk", "BEGIN { if (system(\"test in -nt o\")) exit }"),
             (false, "Makefile", "all:\n\tcc -c a.c\n"),
         ] {
             assert_eq!(may_resume(None, Path::new(path), code.as_bytes()), resumes, "{code}");

@@ -162,21 +162,6 @@ pub(super) fn is_terminal(tid: libc::pid_t, number: RawFd) -> io::Result<bool> {
     Ok(there.file_type().is_char_device() && libc::major(there.rdev()) != MEMORY_DEVICES)
 }
 
-/// Whether descriptor `theirs` of thread `tid` is the same open file as our `ours`. `None` if it cannot be known.
-#[expect(unsafe_code, reason = "kcmp is not wrapped")]
-pub(super) fn is_same_open_file(tid: libc::pid_t, theirs: RawFd, ours: RawFd) -> Option<bool> {
-    const KCMP_FILE: libc::c_int = 0;
-    let own = std::process::id();
-    // SAFETY: kcmp takes numbers only.
-    let answer = unsafe { libc::syscall(libc::SYS_kcmp, own, tid, KCMP_FILE, ours, theirs) };
-    match answer {
-        0 => Some(true),
-        1.. => Some(false),
-        _ if io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) => Some(false),
-        _ => None,
-    }
-}
-
 /// The umask of thread `tid`.
 ///
 /// # Errors

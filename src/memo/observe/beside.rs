@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 /// Larger files are not searched for paths.
 const LARGEST: u64 = 1 << 20;
 
+/// Directories of which the entries are named by their absolute paths, not from a project that is below.
+const SHARED_BY_ALL: &[&str] = &["/", "/usr/local", "/var", "/home"];
+
 impl Observer<'_> {
     /// Adds a second observation, relative to the root, of what was found there, unless something names the place by its absolute path.
     /// Where code takes the last name of the root, that counts, too: what it reads or makes may be named after it.
@@ -82,8 +85,7 @@ impl Observer<'_> {
             return None;
         }
         let is_top = |directory: &Path| directory.parent().is_none_or(|above| !is_of_system(above));
-        let is_shared_by_all = shared == Path::new("/")
-            || shared == Path::new("/usr/local")
+        let is_shared_by_all = SHARED_BY_ALL.iter().any(|known| shared == Path::new(known))
             || (is_of_system(shared) && is_top(shared))
             || self.watcher.tables.is_temporary(shared);
         let place = name.map_or_else(|| shared.to_path_buf(), |name| shared.join(name));

@@ -36,24 +36,10 @@ impl Observer<'_> {
             let state = changed.before.state.clone();
             return self.observe(Observation::State { path, follow: false, state }, None);
         };
-        let mut class = changed.class();
-        if self.run.exact_state {
-            class = ProductClass::Consulted;
-        }
+        let by_itself = if self.run.exact_state { ProductClass::Consulted } else { changed.class() };
+        let mut class = self.raised(changed, by_itself);
         let is_tool_state = self.aside.describes_products(changed.path);
-        let before = match (&changed.before.state, changed.before.evidence) {
-            // A program that compares times may find the same content with a newer time.
-            (FileState::File { mode, .. }, Some(evidence))
-                if !is_tool_state
-                    && (self.compares_times
-                        || matches!(class, ProductClass::Blind | ProductClass::Looked)
-                            && (changed.access.may_be_left
-                                || changed.access.looked && self.names_order())) =>
-            {
-                FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
-            }
-            (state, _) => state.clone(),
-        };
+        let before = self.state_by_time(changed, class, is_tool_state);
         let access = changed.access;
         let is_directory = changed.is_directory();
         let is_gone = changed.now.is_none();
@@ -61,13 +47,6 @@ impl Observer<'_> {
         // make may use a name that one of its patterns finds.
         let is_found_by_make =
             around.makes && changed.path.file_name().is_none_or(|name| self.makefiles().may_find(name));
-        let by_itself = class;
-        // Whether it was there, and its time, may have decided that it is made.
-        let is_asked_for = self.compares_times && access.looked || around.makes && !is_gone;
-        let is_tested = access.tested_then_removed || access.may_be_left && !is_gone;
-        if class == ProductClass::Blind && (is_asked_for || is_tested) {
-            class = ProductClass::Looked;
-        }
         // A directory that was removed and made again, or moved into place, has no other entries.
         let is_emptied = is_put(access);
         let writes_in_place = matches!(
@@ -81,15 +60,6 @@ impl Observer<'_> {
             || was_absent && (access.looked || access.prior != Prior::Nothing) && self.removes_trees();
         let others_count = is_directory && (access.listed_own || is_emptied || may_be_cleared());
         let looked = access.prior == Prior::Looked;
-        if class == ProductClass::Appended
-            && (looked && self.names_sizes() || self.asks_for_sizes_of_open_files())
-        {
-            class = ProductClass::Consulted;
-        }
-        let is_shown = access.mode_shown || access.times_shown || self.asked != Shows::Nothing;
-        if class == ProductClass::Mode && looked && is_shown {
-            class = ProductClass::Consulted;
-        }
         let was_file = matches!(before, FileState::File { .. } | FileState::LargeFile { .. });
         // It was written in place, and may have been moved elsewhere with the mode that it had.
         if was_file && writes_in_place && access.given_up {
@@ -159,6 +129,48 @@ impl Observer<'_> {
             removed_first: access.first_change == FirstChange::Removed && !is_directory,
             ..Product::new(path, class, before)
         });
+    }
+
+    /// The class of a product, where more is known than what was done to its path.
+    fn raised(&self, changed: &Changed<'_>, class: ProductClass) -> ProductClass {
+        let Changed { access, .. } = *changed;
+        let is_gone = changed.now.is_none();
+        let looked = access.prior == Prior::Looked;
+        match class {
+            // Whether it was there, and its time, may have decided that it is made.
+            ProductClass::Blind
+                if self.compares_times && access.looked
+                    || (access.listed_around.makes || access.may_be_left) && !is_gone
+                    || access.tested_then_removed =>
+            {
+                ProductClass::Looked
+            }
+            ProductClass::Appended if looked && self.names_sizes() || self.asks_for_sizes_of_open_files() => {
+                ProductClass::Consulted
+            }
+            ProductClass::Mode
+                if looked && (access.mode_shown || access.times_shown || self.asked != Shows::Nothing) =>
+            {
+                ProductClass::Consulted
+            }
+            class => class,
+        }
+    }
+
+    /// The earlier state of a product: by its time, if a program that compares times, or may leave a file as it is, may find the same
+    /// content with a newer time.
+    fn state_by_time(&self, changed: &Changed<'_>, class: ProductClass, is_tool_state: bool) -> FileState {
+        let Changed { access, before, .. } = *changed;
+        let is_unused = matches!(class, ProductClass::Blind | ProductClass::Looked);
+        let may_be_left = || access.may_be_left || access.looked && self.names_order();
+        match (&before.state, before.evidence) {
+            (FileState::File { mode, .. }, Some(evidence))
+                if !is_tool_state && (self.compares_times || is_unused && may_be_left()) =>
+            {
+                FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
+            }
+            (state, _) => state.clone(),
+        }
     }
 
     /// Whether the run put something new at `path`, also by removing or moving a directory above it.

@@ -15,7 +15,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Programs that look at each directory on the way to a file.
-const GO_THROUGH: &[&str] = &["rsync", "java", "cmake"];
+const GO_THROUGH: &[&str] = &["rsync", "java", "jar", "javac", "cmake"];
+/// Programs of Java.
+const JAVA: &[&str] = &["java", "jar", "javac"];
 
 impl Observer<'_> {
     /// Observes the times of files that were looked at or opened, if a program may show them.
@@ -27,7 +29,7 @@ impl Observer<'_> {
         let importer = Importer::new(self.run, self.trace, &self.watcher.made);
         for (path, access) in &self.trace.accesses {
             let shown = access.times_shown || self.run.captured.shows_times || self.function_asks(path);
-            if !shown || access.absent || self.is_ignored(path, *access) || self.is_passed(path) {
+            if !shown || access.absent || self.is_ignored(path, *access) || self.is_passed(path, *access) {
                 continue;
             }
             // The importer looks at directories for imports; this does not show what the code asks for.
@@ -46,11 +48,13 @@ impl Observer<'_> {
 
     /// Whether `path` is a directory above the root that only such programs have looked at as go through each directory on the way to a
     /// file.
-    fn is_passed(&self, path: &Path) -> bool {
+    fn is_passed(&self, path: &Path, access: Access) -> bool {
         let root = self.run.places.root.as_path();
         let is_above = root.starts_with(path) && path != root;
         let names = || self.trace.programs.iter().filter_map(|program| program.file_name());
-        is_above
+        // Java keeps its own files in the directory for temporary files.
+        let is_of_java = || names().any(|name| named(name, JAVA)) && !access.listed;
+        (is_above || self.watcher.tables.is_temporary(path) && is_of_java())
             && names().any(|name| named(name, GO_THROUGH))
             && names().all(|name| named(name, GO_THROUGH) || interpreters::is_shell(name))
             && !self.run.words.iter().any(|word| Path::new(word) == path)
@@ -65,10 +69,9 @@ impl Observer<'_> {
         let is_module = matches!(captured.command.entry.what, What::Module(_)) && captured.sources.is_empty();
         let goes_up = || words.iter().any(|word| mentions(word.as_bytes(), &[".."]));
         let is_sought = is_module && path == *directory && !self.is_word(path) && !goes_up();
-        self.asked == Shows::Times
-            && !is_sought
-            && !self.watcher.tables.is_temporary(path)
-            && !(places.root.starts_with(path) && path != places.root.as_path())
+        let is_above = places.root.starts_with(path) && path != places.root.as_path();
+        let is_passed = is_sought || is_above || self.watcher.tables.is_temporary(path);
+        self.asked == Shows::Times && !is_passed
     }
 
     /// Whether the attributes of an opened file count: it was not opened to be run.

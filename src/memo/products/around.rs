@@ -31,12 +31,20 @@ impl Check<'_> {
         found.map(|(mark, _)| mark)
     }
 
-    /// Whether a mark beside this product says that the command has nothing to do: it is as this run left it.
+    /// Whether all marks beside this product are there as this run left them, so that the command has nothing to do. What is tested for
+    /// itself (another target of make) may be made nevertheless.
     pub(super) fn is_finished(&self, product: &Product) -> bool {
-        self.marks(product).any(|(mark, found)| {
-            !(found.is_dir() && is_above(mark, product))
-                && self.is_as_left(mark, &self.place(mark), Some(&found))
-        })
+        if product.is_tested && !product.keeps_content {
+            return false;
+        }
+        let is_mark =
+            |mark: &&Product| mark.is_tested && mark.path != product.path && !is_above(mark, product);
+        let mut marks = self.candidate.commit.products.all().iter().filter(is_mark).peekable();
+        let is_as_left = |mark: &Product| {
+            let path = self.place(mark);
+            fs::symlink_metadata(&path).is_ok_and(|found| self.is_as_left(mark, &path, Some(&found)))
+        };
+        marks.peek().is_some() && marks.all(is_as_left)
     }
 
     fn place(&self, product: &Product) -> PathBuf {

@@ -1,8 +1,10 @@
 //! How the run uses the descriptors that it inherited. Nested calls of cashet are left out: they report their own dependencies.
 
 use super::Observer;
+use crate::exec::watch::linux::paths::Named;
+use crate::exec::watch::linux::process::{as_path, link};
 use crate::exec::watch::linux::touches::process_number;
-use crate::exec::{Askers, DescriptorUse};
+use crate::exec::{Askers, DescriptorUse, Shows};
 use std::os::fd::RawFd;
 
 impl Observer<'_> {
@@ -13,9 +15,26 @@ impl Observer<'_> {
         number: RawFd,
         what: fn(&mut DescriptorUse) -> &mut Askers,
     ) {
-        if !self.is_nested(tid) && self.descriptors.is_inherited(tid, number) {
+        if self.is_nested(tid) {
+            return;
+        }
+        if number == 0 {
+            self.shown_stdin(tid);
+        }
+        if self.descriptors.is_inherited(tid, number) {
             let by = self.asker();
             self.descriptors.ask(tid, number, by, what);
+        }
+    }
+
+    /// A program that shows times or modes asks for those of the file that it has as standard input: `gzip < f`.
+    fn shown_stdin(&mut self, tid: libc::pid_t) {
+        if !matches!(self.caller().shows, Shows::Times | Shows::Modes) {
+            return;
+        }
+        let path = link(tid, "fd/0").unwrap_or_default();
+        if std::fs::symlink_metadata(as_path(&path)).is_ok_and(|found| found.is_file()) {
+            self.look(&Named { path, as_directory: false }, true);
         }
     }
 

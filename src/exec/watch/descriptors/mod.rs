@@ -8,9 +8,9 @@ mod jobserver;
 mod object;
 
 use super::filter::Numbers;
-use super::process::{descriptor_path, is_same_open_file};
+use super::process::descriptor_path;
 use crate::error::means_absent;
-use crate::exec::order::Order;
+use crate::exec::order::{Order, is_same_open_file};
 use crate::exec::spawn::StdinGiven;
 use crate::exec::terminal::Control;
 use crate::exec::{Askers, DescriptorUse};
