@@ -181,7 +181,7 @@ fn a_stale_result_is_replayed_and_refreshed_elsewhere() {
     let call = ["-v", "--on", "here", "--stale", "1s", "--", "./job"];
     sandbox.exec(call).stdout("x\n").stderr_with(&["ran", "cached"]).executes(1).run();
     wait_until("the refresh", || {
-        sandbox.exec(call).stdout("x\n").stderr_with(&["cashet: hit "]).run();
+        sandbox.exec(call).stdout("x\n").stderr_with(&["cashet: ", "hit "]).run();
         sandbox.executions() > 1
     });
 }
