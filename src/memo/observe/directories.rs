@@ -39,11 +39,11 @@ impl Observer<'_> {
     /// Whether the run may have gone another way because the directory `path`, which it asked to create, was there: it left nothing in
     /// it, and failed, or left nothing at all. Then the directory was a lock.
     fn may_have_given_up(&self, path: &Path) -> bool {
-        let changed = |(_, access): &(&PathBuf, &Access)| access.changed;
-        let mut below = self.trace.accesses.range(path.to_path_buf()..);
-        let mut below = below.by_ref().take_while(|(below, _)| below.starts_with(path));
-        !below.any(|entry| changed(&entry))
-            && (self.run.failed || !self.trace.accesses.iter().any(|entry| changed(&entry)))
+        let all = &self.trace.accesses;
+        let below = all.range(path.to_path_buf()..).take_while(|(below, _)| below.starts_with(path));
+        let is_filled = { below }.any(|(_, access)| access.changed);
+        let leaves_nothing = || !all.values().any(|access| access.changed);
+        !is_filled && (self.run.failed || leaves_nothing())
     }
 
     /// Whether `path` is a directory that existed and that the command would create if it were missing, although this run did not try
