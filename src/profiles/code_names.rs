@@ -85,7 +85,7 @@ pub const TCL_ASKS_TIMES: &[&str] =
     &["file mtime", "file atime", "file stat", "file lstat", "file attributes", "file owned"];
 /// How code of Java asks for times, owners and modes.
 pub const JAVA_ASKS_TIMES: &[&str] =
-    &["astModified", "readAttributes", "getAttribute", "PosixFile", "getOwner", "FileTime"];
+    &["lastModified", "LastModified", "readAttributes", "getAttribute", "PosixFile", "getOwner", "FileTime"];
 /// Operators and calls of Perl that ask for the size of an open file.
 pub const PERL_ASKS_SIZES: &[&str] = &["-s ", "-s(", "-s*", "-s_", "-z ", "-z(", "-z*", "-z_", "stat"];
 /// Operators of Perl for times, and for whether we own a file.

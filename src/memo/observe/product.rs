@@ -218,8 +218,9 @@ impl Observer<'_> {
         }
         // An existing directory that the run tried to create is created in any case.
         let is_looked = |product: &Product| {
-            // Code that cannot be read may leave what is there; that is known of this product.
-            let may_be_left = product.removed_first && product.keeps_content;
+            // Only code that cannot be read looked at it, and may leave what is there: that is known of this product.
+            let access = importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path)));
+            let may_be_left = product.removed_first && access.may_be_left && !access.looked_otherwise;
             matches!(product.class, ProductClass::Looked | ProductClass::Mode)
                 && !may_be_left
                 && !(product.in_place && matches!(product.before, FileState::Directory { .. }))

@@ -182,8 +182,8 @@ impl Observer<'_> {
 }
 
 fn takes_last_name(text: &[u8]) -> bool {
-    let of_parent = mentions(text, &[".parent.name", "].name"])
-        || mentions(text, &[".parent"]) && mentions(text, &[".name", ".stem"])
+    let of_parent = mentions(text, &[".parent.name", ".parent.stem", "].name"])
+        || mentions(text, &[".parent"]) && mentions(text, &[".name"])
         || mentions(text, &["basename"]) && mentions(text, &["dirname"]);
     (of_parent && mentions(text, NAMES_ITSELF))
         || (mentions(text, NAMES_DIRECTORY)

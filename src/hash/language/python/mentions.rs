@@ -16,8 +16,8 @@ pub(super) fn of(module: &ast::ModModule) -> Parsed {
     let mut mentions = Mentions::default();
     mentions.visit_body(&module.body);
     let mut parsed = mentions.parsed;
-    // What is logged has attributes for the line.
-    parsed.exact |= mentions.logs && mentions.takes_attributes;
+    // A message of a log has attributes for the line.
+    parsed.exact |= mentions.sees_messages && mentions.takes_attributes;
     parsed.variables = mentions.variables.into_iter().collect();
     parsed
 }
@@ -26,8 +26,8 @@ pub(super) fn of(module: &ast::ModModule) -> Parsed {
 pub(super) struct Mentions {
     pub(super) parsed: Parsed,
     pub(super) variables: BTreeSet<Vec<u8>>,
-    /// It imports `logging`.
-    logs: bool,
+    /// It may see messages of a log: it has a formatter, handler or filter of its own.
+    sees_messages: bool,
     /// It takes all attributes of an object.
     takes_attributes: bool,
 }
@@ -40,8 +40,9 @@ impl<'a> Visitor<'a> for Mentions {
             Stmt::Import(import) => self.import(&import.names),
             Stmt::ImportFrom(import) => self.import_from(import),
             // A metaclass receives the docstring of each class.
-            Stmt::ClassDef(class) if class.bases().iter().any(is_metaclass) => {
-                self.parsed.reads_docstrings = true;
+            Stmt::ClassDef(class) => {
+                self.parsed.reads_docstrings |= class.bases().iter().any(is_metaclass);
+                self.sees_messages |= class.bases().iter().any(is_of_log);
             }
             Stmt::AugAssign(assignment) if environment::touches(&assignment.target) => {
                 // `os.environ["X"] += …` reads what it writes.
@@ -150,6 +151,7 @@ const LONGEST_WORD: usize = 20;
 impl Mentions {
     fn word(&mut self, word: &str) {
         self.takes_attributes |= words::takes_attributes(word);
+        self.sees_messages |= word == "addFilter";
         let parsed = &mut self.parsed;
         match word {
             _ if words::is_of_sources(word) => parsed.exact = true,
@@ -214,7 +216,6 @@ impl Mentions {
     }
 
     fn module_words(&mut self, module: &str) {
-        self.logs |= module == "logging" || module.starts_with("logging.");
         let parts = module.split('.').filter(|word| *word != "builtins");
         for word in parts {
             self.word(word);
@@ -278,6 +279,12 @@ impl Mentions {
 /// Whether a class with this base is a metaclass.
 fn is_metaclass(base: &Expr) -> bool {
     last_name(base).is_some_and(|name| ["type", "ABCMeta", "EnumMeta", "EnumType"].contains(&name))
+}
+
+/// Whether a class with this base may see messages of a log.
+fn is_of_log(base: &Expr) -> bool {
+    last_name(base)
+        .is_some_and(|name| ["Formatter", "Handler", "Filter"].iter().any(|end| name.ends_with(end)))
 }
 
 /// Whether the value of an expression comes from elsewhere than literals and names of this module.
