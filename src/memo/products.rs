@@ -52,7 +52,7 @@ pub(super) fn compare(
     present: &Present<'_>,
     every: bool,
 ) -> Standing {
-    let check = Check { candidate, others, root: &present.places.root };
+    let check = Check::new(candidate, others, &present.places.root);
     let (mut differences, mut is_on_own, mut makes_missing) = (Vec::new(), false, false);
     let mut at_end = candidate.commit.products.valid_as_left;
     let (mut at_beginning, mut of_tools_alone) = (true, true);
@@ -120,6 +120,8 @@ struct Check<'a> {
     candidate: &'a Candidate,
     others: &'a Others<'a>,
     root: &'a Path,
+    /// The products that the code tests for.
+    tested: Vec<&'a Product>,
 }
 
 impl Check<'_> {
@@ -275,7 +277,7 @@ impl Check<'_> {
         }
         let others = self.others.candidates.into_iter().flatten();
         std::iter::once(self.candidate).chain(others).any(|left| {
-            let left = Check { candidate: left, ..*self };
+            let left = Check::new(left, self.others, self.root);
             products.iter().zip(&now).all(|(product, now)| {
                 let (path, now) = (place(product), now.as_ref());
                 let is_log = product.class == ProductClass::Appended && Self::takes_more(product, &path, now);

@@ -1,13 +1,19 @@
 //! What is around a product: other names of its file, other entries of its directory, and marks that say that it is finished.
 
-use super::Check;
+use super::{Check, Others};
 use crate::record::{OutputEntry, OutputTree, Product, name_in};
+use crate::store::Candidate;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    pub(super) fn new(candidate: &'a Candidate, others: &'a Others<'a>, root: &'a Path) -> Self {
+        let tested = candidate.commit.products.all().iter().filter(|product| product.is_tested).collect();
+        Self { candidate, others, root, tested }
+    }
+
     /// How many names of the file that it left there the run made.
     pub(super) fn own_names(&self, product: &Product) -> u64 {
         let entries = || self.candidate.outputs.iter().flat_map(OutputTree::entries);
@@ -18,8 +24,7 @@ impl Check<'_> {
 
     /// What the code tests for, that the run made beside this product, and that is there.
     fn marks<'c>(&'c self, product: &'c Product) -> impl Iterator<Item = (&'c Product, Metadata)> {
-        let tested = self.candidate.commit.products.all().iter().filter(|other| other.is_tested);
-        let others = tested.filter(|other| other.path != product.path);
+        let others = self.tested.iter().copied().filter(|other| other.path != product.path);
         others.filter_map(|other| Some((other, fs::symlink_metadata(self.place(other)).ok()?)))
     }
 
@@ -37,9 +42,8 @@ impl Check<'_> {
         if product.is_tested && !product.keeps_content {
             return false;
         }
-        let is_mark =
-            |mark: &&Product| mark.is_tested && mark.path != product.path && !is_above(mark, product);
-        let mut marks = self.candidate.commit.products.all().iter().filter(is_mark).peekable();
+        let is_mark = |mark: &&Product| mark.path != product.path && !is_above(mark, product);
+        let mut marks = self.tested.iter().copied().filter(is_mark).peekable();
         let is_as_left = |mark: &Product| {
             let path = self.place(mark);
             fs::symlink_metadata(&path).is_ok_and(|found| self.is_as_left(mark, &path, Some(&found)))
