@@ -113,10 +113,10 @@ pub struct Access {
     pub looked_by_another: bool,
     /// Before its first change, a program looked at it, or asked to create it, that may leave what it finds as it is.
     pub may_be_left: bool,
-    /// Before its first change, another program than these looked at it.
-    pub looked_otherwise: bool,
     /// Nothing was there, the run looked for it, and then asked to remove it.
     pub tested_then_removed: bool,
+    /// The same, where only programs looked for it that may leave what they find.
+    pub tested_by_those_alone: bool,
     /// It was read, executed or looked at after its first change was to append to it.
     pub used_after_appending: bool,
     /// It was opened for appending by a program that is not an interpreter, and may have asked for its offset.
@@ -165,9 +165,12 @@ impl Access {
         self.reworked |= other.reworked;
         self.added_to |= other.added_to;
         self.looked_by_another |= other.looked_by_another;
+        self.tested_by_those_alone = match (self.tested_then_removed, other.tested_then_removed) {
+            (true, true) => self.tested_by_those_alone && other.tested_by_those_alone,
+            _ => self.tested_by_those_alone || other.tested_by_those_alone,
+        };
         self.tested_then_removed |= other.tested_then_removed;
         self.may_be_left |= other.may_be_left;
-        self.looked_otherwise |= other.looked_otherwise;
         self.used_after_appending |= other.used_after_appending;
         self.appended_by_programs |= other.appended_by_programs;
         self.listed_around.merge(other.listed_around);

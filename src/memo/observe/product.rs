@@ -220,7 +220,7 @@ impl Observer<'_> {
         let is_looked = |product: &Product| {
             // Only code that cannot be read looked at it, and may leave what is there: that is known of this product.
             let access = importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path)));
-            let may_be_left = product.removed_first && access.may_be_left && !access.looked_otherwise;
+            let may_be_left = product.removed_first && access.tested_by_those_alone;
             matches!(product.class, ProductClass::Looked | ProductClass::Mode)
                 && !may_be_left
                 && !(product.in_place && matches!(product.before, FileState::Directory { .. }))

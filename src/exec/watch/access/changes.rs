@@ -137,12 +137,17 @@ impl Observer<'_> {
     /// Nothing is at `path`, which the run asks to remove. Notes whether it was tested for before: by another process, or by code that
     /// now removes it. (`rm -f` looks for itself.)
     pub(in crate::exec::watch) fn may_be_tested(&mut self, path: &[u8]) {
-        let is_code = self.caller().reads_code || self.caller().may_leave_files;
+        let Nature { reads_code, may_leave_files, .. } = self.caller();
         let caller = self.called_by();
-        if let Some(Entry { access, looked_by, looked_by_several, .. }) = self.entries.get_mut(path) {
-            access.tested_then_removed |= access.first_change == FirstChange::None
-                && access.prior == Prior::Looked
-                && (is_code || *looked_by_several || *looked_by != Some(caller));
+        let Some(entry) = self.entries.get_mut(path) else { return };
+        let Entry { access, looked_by, looked_by_several, looked_otherwise, .. } = entry;
+        let is_code = reads_code || may_leave_files;
+        if access.first_change == FirstChange::None
+            && access.prior == Prior::Looked
+            && (is_code || *looked_by_several || *looked_by != Some(caller))
+        {
+            access.tested_then_removed = true;
+            access.tested_by_those_alone = !*looked_otherwise;
         }
     }
 

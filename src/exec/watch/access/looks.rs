@@ -91,7 +91,7 @@ impl Observer<'_> {
         if let Some(entry) = entry.filter(|entry| entry.access.first_change == FirstChange::None) {
             entry.access.prior = entry.access.prior.max(how);
             entry.access.may_be_left |= leaves;
-            entry.access.looked_otherwise |= !leaves;
+            entry.looked_otherwise |= !leaves;
             entry.looked_by_several |= entry.looked_by.is_some_and(|looker| looker != caller);
             entry.looked_by = Some(caller);
         }

@@ -55,6 +55,8 @@ struct Entry {
     looked_by: Option<libc::pid_t>,
     /// Several threads have looked at it before the first change.
     looked_by_several: bool,
+    /// Another program than those that may leave what they find has looked at it before the first change.
+    looked_otherwise: bool,
     /// Nothing was found there, below a directory that the run had made where nothing was.
     below_new: bool,
 }
