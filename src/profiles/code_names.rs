@@ -120,19 +120,10 @@ pub const TAKES_TIMES: &[&str] = &[
     "-M$",
 ];
 
-/// How code decides by which of two files is newer, also by a call that copies only what is.
-pub const NAMES_ORDER: &[&str] = &[
-    "mtime",
-    " -nt ",
-    " -ot ",
-    "newer",
-    "file.info",
-    "-M ",
-    "-M$",
-    "lastModified",
-    "update=1",
-    "update=True",
-];
+/// How code of many languages compares times of files.
+pub const COMPARES_TIMES: &[&str] = &["mtime", " -nt ", " -ot ", "newer", "file.info", " -M "];
+/// How code copies only what is newer, or compares times by calls that do nothing else.
+pub const COPIES_NEWER: &[&str] = &["-M$", "lastModified", "update=1", "update=True"];
 
 /// Names in code that removes directories with all that is in them.
 pub const REMOVES_TREES: &[&str] = &[

@@ -9,8 +9,8 @@ use crate::hash::environment::composed;
 use crate::hash::resume;
 use crate::profiles::cmake;
 use crate::profiles::code_names::{
-    ASKS_MODES, AWK_ASKS_TIMES, NAMES_DIRECTORY, NAMES_HOME, NAMES_ITSELF, NAMES_ORDER, PERL_ASKS_SIZES,
-    PERL_ASKS_TIMES, REMOVES_TREES, TAKES_LAST_NAME, TAKES_TIMES, TCL_ASKS_TIMES,
+    ASKS_MODES, AWK_ASKS_TIMES, COMPARES_TIMES, COPIES_NEWER, NAMES_DIRECTORY, NAMES_HOME, NAMES_ITSELF,
+    PERL_ASKS_SIZES, PERL_ASKS_TIMES, REMOVES_TREES, TAKES_LAST_NAME, TAKES_TIMES, TCL_ASKS_TIMES,
 };
 use memchr::memmem;
 use std::cell::OnceCell;
@@ -142,7 +142,7 @@ impl Observer<'_> {
 
     /// Whether code of the project compares times of files by name, in any language.
     pub(super) fn names_order(&self) -> bool {
-        let says = || self.code_says(&|text| mentions(text, NAMES_ORDER));
+        let says = || self.code_says(&|text| mentions(text, COMPARES_TIMES) || mentions(text, COPIES_NEWER));
         *self.project_code().names_order.get_or_init(says)
     }
 

@@ -7,6 +7,7 @@ use crate::exec::{Access, Shows, Trace};
 use crate::hash::entry::LanguageKind;
 use crate::memo::reason::NotKept;
 use crate::profiles::attributes::is_of_system;
+use crate::profiles::code_names::COMPARES_TIMES;
 use crate::profiles::makefile::{Targets, is_makefile, without_comments};
 use crate::record::{Observation, Places, StoredPath, Timestamp};
 use memchr::memmem;
@@ -16,9 +17,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// Names in code that compares times.
-const NAMES_ORDER: &[&str] = &["mtime", " -nt ", " -ot ", "newer", "file.info", " -M "];
 
 /// A file or directory whose time the run read.
 #[derive(Debug)]
@@ -233,7 +231,7 @@ impl Observer<'_> {
     /// # Errors
     /// The times of a file are unknown.
     pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
-        let is_named = NAMES_ORDER.iter().any(|name| says(self.run, name))
+        let is_named = COMPARES_TIMES.iter().any(|name| says(self.run, name))
             || says_order(self.run)
             || self.cmake_asks()
             || (self.watcher.has_timeless && (self.code_compares_times() || self.settings_compare_times()));
