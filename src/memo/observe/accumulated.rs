@@ -75,7 +75,10 @@ impl Observer<'_> {
                 |other: &Vec<u8>| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
             paths.iter().any(is_below)
         };
-        let by_code = self.code_says(&|text| resume::mentions_tests(text) || resume::may_lock(text));
+        let may_be_looked_for =
+            products.iter().any(|product| is_made(product) && product.class == ProductClass::Looked);
+        let by_code = may_be_looked_for
+            && self.code_says(&|text| resume::mentions_tests(text) || resume::may_lock(text));
         let mut searched = 0_usize;
         for product in products.iter_mut().filter(|product| is_made(product)) {
             let place = self.run.places.root.join(OsStr::from_bytes(&product.path));

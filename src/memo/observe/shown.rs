@@ -11,13 +11,17 @@ use crate::hash::interpreters;
 use crate::memo::reason::NotKept;
 use crate::profiles::attributes::{is_of_system, named};
 use crate::record::{Evidence, Observation};
+use memchr::memmem;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Programs that look at each directory on the way to a file.
 const GO_THROUGH: &[&str] = &["rsync", "java", "jar", "javac", "cmake"];
-/// Programs of Java.
-const JAVA: &[&str] = &["java", "jar", "javac"];
+/// Those that look at the directory for temporary files at each start.
+const KEEP_TEMPORARY_FILES: &[&str] = &["java", "jar", "javac", "cmake"];
+/// Larger files are not searched: they may contain anything.
+const LARGEST: u64 = 1 << 20;
 
 impl Observer<'_> {
     /// Observes the times of files that were looked at or opened, if a program may show them.
@@ -46,23 +50,36 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether `path` is a directory above the root that only such programs have looked at as go through each directory on the way to a
-    /// file.
+    /// Whether `path` is a directory above the root, or for temporary files, that only such programs have looked at as go through each
+    /// directory on the way to a file, or keep files of their own there.
     fn is_passed(&self, path: &Path, access: Access) -> bool {
         let root = self.run.places.root.as_path();
         let is_above = root.starts_with(path) && path != root;
         let names = || self.trace.programs.iter().filter_map(|program| program.file_name());
-        // Java keeps its own files in the directory for temporary files.
-        let is_of_java = || names().any(|name| named(name, JAVA)) && !access.listed;
-        (is_above || self.watcher.tables.is_temporary(path) && is_of_java())
+        let is_temporary = || {
+            self.watcher.tables.is_temporary(path)
+                && !access.listed
+                && names().any(|name| named(name, KEEP_TEMPORARY_FILES))
+                && !self.is_in_project(path.as_os_str().as_bytes())
+        };
+        (is_above || is_temporary())
             && names().any(|name| named(name, GO_THROUGH))
             && names().all(|name| named(name, GO_THROUGH) || interpreters::is_shell(name))
             && !self.run.words.iter().any(|word| Path::new(word) == path)
             && !says(self.run, "..")
     }
 
+    /// Whether a file of the project that the run read contains `text`.
+    fn is_in_project(&self, text: &[u8]) -> bool {
+        let own = self.contents.iter().filter(|(path, _)| self.scope.relative(path).is_some());
+        { own }.any(|(path, _)| {
+            let is_small = fs::metadata(path).is_ok_and(|found| found.len() <= LARGEST);
+            !is_small || fs::read(path).map_or(true, |bytes| memmem::find(&bytes, text).is_some())
+        })
+    }
+
     /// Whether the function's own code may ask for the times, the owner, the links or the size of `path`. (An interpreter looks
-    /// at the directories above the root, and at those for temporary files, for other reasons.)
+    /// at the directories above the root for other reasons.)
     fn function_asks(&self, path: &Path) -> bool {
         let Run { captured, places, directory, words, .. } = self.run;
         // A module outside of the function is searched in the directory of the call, which does not show what the code asks for.
@@ -70,8 +87,7 @@ impl Observer<'_> {
         let goes_up = || words.iter().any(|word| mentions(word.as_bytes(), &[".."]));
         let is_sought = is_module && path == *directory && !self.is_word(path) && !goes_up();
         let is_above = places.root.starts_with(path) && path != places.root.as_path();
-        let is_passed = is_sought || is_above || self.watcher.tables.is_temporary(path);
-        self.asked == Shows::Times && !is_passed
+        self.asked == Shows::Times && !(is_sought || is_above)
     }
 
     /// Whether the attributes of an opened file count: it was not opened to be run.
